@@ -1,0 +1,129 @@
+# Key2Key's commands; `make` lists them. A fresh machine needs GNU make (3.81 or newer) and Python (3.11 or newer).
+# A variable given on the command line is a setting of the program too: make run PORT=8001 DATA_DIR=/somewhere
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first Python that is recent enough, and preferably able to create an environment. It is run, not merely looked
+# up: a pyenv shim exists for versions that do not run.
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for code in "import ensurepip, venv; $(RECENT)" "$(RECENT)"; do \
+	for python in python3.13 python3.12 python3.11 python3; do \
+		$$python -c "$$code" 2>/dev/null && echo $$python && exit; done; done)
+
+# Stamps. While pip works the environment's own stamp is away, so that an install that was killed half-way starts over
+# from an empty environment; one that failed (no network, say) leaves what was there, and is tried again.
+MADE := $(VENV)/.made
+DEVELOPMENT := $(VENV)/.development
+TEST := $(VENV)/.test
+PROJECT := $(VENV)/.project
+TO_RUN := $(DEVELOPMENT) $(PROJECT)
+TO_TEST := $(TEST) $(PROJECT)
+install = trap 'exit 130' HUP INT TERM; mv $(MADE) $(MADE).away; \
+	$(BIN)/python -m pip install --disable-pip-version-check -qq $(1); code=$$?; \
+	mv $(MADE).away $(MADE); exit $$code
+
+# `make check` migrates a database of its own, whatever the environment and .env say (DATABASE outranks a DATABASE_URL
+# in .env), unless it is given one: make check DATABASE_URL=…
+SCRATCH := .data/check
+ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
+	env -u DATABASE_URL DATABASE='{"url": null}' DATA_DIR=$(SCRATCH))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check check-code format lint types layers migrations api migrate upgrade downgrade seed import \
+	openapi requirements clean
+
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the first run (PORT=… DATA_DIR=…)
+	@$(BIN)/key2key serve $(ARGS)
+
+test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
+	@$(BIN)/pytest -n auto $(ARGS)
+
+check: check-code test ## Everything that CI checks
+
+check-code: lint types layers migrations api ## Everything that CI checks, but the tests
+
+format: $(TEST) ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+lint: $(TEST) ## Check style and formatting (ruff)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(TO_TEST) ## Check types (mypy, strict)
+	@$(BIN)/mypy
+
+layers: $(TO_TEST) ## Check who imports whom (import-linter)
+	@$(BIN)/lint-imports --no-logo
+
+migrations: $(TO_TEST) ## Check that the migrations make what the models say (alembic check)
+	@rm -rf $(SCRATCH)
+	@$(ON_SCRATCH) $(BIN)/key2key migrate
+	@$(ON_SCRATCH) $(BIN)/alembic check
+
+api: $(TO_TEST) ## Check that openapi.json is current
+	@$(BIN)/key2key openapi --check
+
+migrate: upgrade ## Migrate the database, then write a new revision if message="add boats" is given
+	@test -z "$$message" || $(BIN)/alembic revision --autogenerate -m "$$message"
+
+upgrade: $(TO_RUN) ## Migrate the database to the newest revision
+	@$(BIN)/key2key migrate
+
+downgrade: $(TO_RUN) ## Take the newest revision back (to=<revision>)
+	@$(BIN)/alembic downgrade $(or $(to),-1)
+
+seed: $(TO_RUN) ## Fill the database with the demo accounts and listings
+	@$(BIN)/key2key seed $(ARGS)
+
+import: $(TO_RUN) ## Import listings: FILE=listings.csv OWNER=seller@example.com
+	@test -n "$$FILE" && test -n "$$OWNER" || { echo "Say what to import, and for whom: make import FILE=listings.csv OWNER=seller@example.com" >&2; exit 2; }
+	@$(BIN)/key2key import "$$FILE" --owner "$$OWNER" $(ARGS)
+
+openapi: $(TO_RUN) ## Write openapi.json
+	@$(BIN)/key2key openapi
+
+# uv keeps the versions that the files already name; ARGS=--upgrade takes the newest.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url \
+	--no-emit-find-links --no-header --no-annotate --quiet $(ARGS)
+requirements: $(TEST) ## Pin requirements/*.txt again from pyproject.toml (ARGS=--upgrade)
+	@$(COMPILE) -o requirements/base.txt
+	@$(COMPILE) --extra production -c requirements/base.txt -o requirements/production.txt
+	@$(COMPILE) --extra development -c requirements/base.txt -o requirements/development.txt
+	@$(COMPILE) --extra development --extra test -c requirements/development.txt -o requirements/test.txt
+
+clean: ## Remove the environment and the caches (the data in .data/ stays)
+	@rm -rf $(VENV) $(SCRATCH) *.egg-info build dist htmlcov .coverage .coverage.* \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -path ./.data -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE):
+	@python="$(PYTHON)"; \
+	$${python:-false} -c "$(RECENT)" 2>/dev/null || { \
+		echo "Key2Key needs Python 3.11 or newer: install it, or name one with make PYTHON=/path/to/python3." >&2; exit 1; }; \
+	$$python -c "import ensurepip, venv" 2>/dev/null || { \
+		echo "$$python cannot create a virtual environment: install its venv module (on Debian and Ubuntu: apt install $${python##*/}-venv)." >&2; exit 1; }; \
+	echo "Creating $(VENV) with $$($$python -V)"; \
+	$$python -m venv --clear $(VENV)
+	@touch $@
+
+$(DEVELOPMENT): requirements/development.txt $(MADE)
+	@echo "Installing $< (once; it can take a minute)"
+	@$(call install,-r $<)
+	@touch $@
+
+# test.txt holds everything that development.txt does.
+$(TEST): requirements/test.txt $(MADE)
+	@echo "Installing $< (once; it can take a minute)"
+	@$(call install,-r $<)
+	@touch $@ $(DEVELOPMENT)
+
+$(PROJECT): pyproject.toml $(MADE)
+	@echo "Installing the key2key command"
+	@$(call install,--no-deps -e .)
+	@touch $@

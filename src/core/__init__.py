@@ -1,0 +1,1 @@
+"""The floor everything stands on: settings, database, events, errors, security. It knows no domain."""

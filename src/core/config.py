@@ -1,0 +1,224 @@
+"""Settings: one object, read once from the environment (and `.env`), grouped by what they configure.
+
+`DATABASE_URL` is `settings().database.url`, `AUTH_SECRET_KEY` is `settings().auth.secret_key`, and so on.
+"""
+
+import secrets
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SHORTEST_SECRET = 32
+PLACEHOLDERS = ("change", "default", "example", "secret", "password", "test")
+
+CommaSeparated = Annotated[list[str], NoDecode]
+
+
+class Environment(StrEnum):
+    """Where this process runs; everything but development is guarded at start-up."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class InsecureSettingsError(Exception):
+    """Start-up is refused; the message names each variable and never its value."""
+
+
+class DatabaseSettings(BaseModel):
+    """PostgreSQL; without a URL, development runs an embedded server."""
+
+    url: str | None = None
+    read_url: str | None = None
+    pool_size: int = Field(10, ge=1, le=200)
+    pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
+    statement_timeout_ms: int = Field(15_000, ge=1)
+    lock_timeout_ms: int = Field(5_000, ge=1)
+    pgbouncer: bool = Field(False, description="Behind PgBouncer in transaction mode: no prepared statements.")
+
+
+class RedisSettings(BaseModel):
+    """Redis; without a URL, development uses an in-process stand-in."""
+
+    url: str | None = None
+
+
+class AmqpSettings(BaseModel):
+    """RabbitMQ; without a URL, the relay runs the handlers in this process."""
+
+    url: str | None = None
+
+
+class AuthSettings(BaseModel):
+    """Tokens, sessions and passwords."""
+
+    secret_key: SecretStr | None = None
+    issuer: str = "key2key"
+    audience: str = "key2key-api"
+    access_token_minutes: int = Field(30, ge=1)
+    refresh_token_days: int = Field(7, ge=1, description="A session unused for so long has ended.")
+    session_days: int = Field(90, ge=1, description="A session ends so long after its login, used or not.")
+    refresh_grace_seconds: int = Field(30, ge=0, description="How long a lost refresh answer may be asked for again.")
+    require_verified: bool | None = Field(None, description="Off in development unless set.")
+    bcrypt_rounds: int = Field(12, ge=4, le=16)
+    register_limit: str = Field("", description="Registrations per client address, e.g. `20/hour`.")
+    login_limit: str = Field("", description="Logins per account and client address, e.g. `10/minute`.")
+
+
+class ListingSettings(BaseModel):
+    """The life of a listing."""
+
+    review: Literal["auto", "manual"] | None = Field(None, description="auto in development, manual otherwise.")
+    lifetime_days: int = Field(60, ge=1)
+
+
+class CorsSettings(BaseModel):
+    """Browser origins that may call the API."""
+
+    origins: CommaSeparated = []
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class LogSettings(BaseModel):
+    """Where the log goes, and how much of it."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    file: Path | None = Field(None, description="Also written to this rotating file.")
+    file_megabytes: int = Field(20, ge=1)
+    file_count: int = Field(5, ge=1)
+
+
+class DocsSettings(BaseModel):
+    """`/docs`, `/redoc` and `/openapi.json`."""
+
+    enabled: bool | None = Field(None, description="On in development only.")
+
+
+class HttpSettings(BaseModel):
+    """What the server accepts."""
+
+    body_limit_bytes: int = Field(1_048_576, ge=1024)
+    trusted_proxies: str = Field("127.0.0.1", description="Peers whose X-Forwarded-For is believed, comma-separated.")
+
+
+class SeedSettings(BaseModel):
+    """The demo data of a first run in development."""
+
+    password: SecretStr | None = None
+    enabled: bool = True
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; the README's table is made from it."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    debug: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    data_dir: Path = Path(".data")
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    amqp: AmqpSettings = AmqpSettings()
+    auth: AuthSettings = AuthSettings()
+    listings: ListingSettings = ListingSettings()
+    cors: CorsSettings = CorsSettings()
+    log: LogSettings = LogSettings()
+    docs: DocsSettings = DocsSettings()
+    http: HttpSettings = HttpSettings()
+    seed: SeedSettings = SeedSettings()
+
+    @property
+    def is_development(self) -> bool:
+        """Whether embedded defaults, demo data and open docs are allowed."""
+        return self.environment is Environment.DEVELOPMENT
+
+    @model_validator(mode="after")
+    def _fill_defaults(self) -> Self:
+        development = self.is_development
+        auth, listings = self.auth, self.listings
+        if auth.require_verified is None:
+            auth.require_verified = not development
+        auth.register_limit = auth.register_limit or ("600/minute" if development else "20/hour")
+        auth.login_limit = auth.login_limit or ("60/minute" if development else "10/minute")
+        listings.review = listings.review or ("auto" if development else "manual")
+        if self.docs.enabled is None:
+            self.docs.enabled = development
+        return self
+
+    def secret(self) -> bytes:
+        """The signing key; in development one is made on first use and kept under the data directory."""
+        if self.auth.secret_key is not None:
+            return self.auth.secret_key.get_secret_value().encode()
+        return _kept_secret(self.data_dir / "secret-key")
+
+    def refuse_insecure(self) -> None:
+        """Outside development, refuse to start on settings that must not reach users.
+
+        Raises:
+            InsecureSettingsError: naming every offending variable, never a value.
+        """
+        if self.is_development:
+            return
+        faults = [f"{variable} {fault}" for variable, fault in self._faults()]
+        if faults:
+            raise InsecureSettingsError(f"{self.environment} refuses to start: " + "; ".join(faults))
+
+    def _faults(self) -> list[tuple[str, str]]:
+        key = self.auth.secret_key.get_secret_value() if self.auth.secret_key else ""
+        amqp = urlsplit(self.amqp.url or "")
+        checks = [
+            ("AUTH_SECRET_KEY", "is not set", not key),
+            ("AUTH_SECRET_KEY", f"is shorter than {SHORTEST_SECRET} characters", 0 < len(key) < SHORTEST_SECRET),
+            ("AUTH_SECRET_KEY", "looks like a placeholder", bool(key) and _is_placeholder(key)),
+            ("AUTH_BCRYPT_ROUNDS", "is below 10", self.auth.bcrypt_rounds < 10),
+            ("DATABASE_URL", "is not set", not self.database.url),
+            ("REDIS_URL", "is not set", not self.redis.url),
+            ("AMQP_URL", "is not set", not self.amqp.url),
+            ("AMQP_URL", "uses the guest account", (amqp.username, amqp.password) == ("guest", "guest")),
+            ("DEBUG", "is on", self.debug),
+            ("DOCS_ENABLED", "is on", bool(self.docs.enabled)),
+            ("CORS_ORIGINS", "allows any origin", any("*" in origin for origin in self.cors.origins)),
+            ("CORS_ORIGINS", "allows an origin without https", any(_is_plain(o) for o in self.cors.origins)),
+            ("SEED_PASSWORD", "belongs to development", self.seed.password is not None),
+        ]
+        return [(variable, fault) for variable, fault, is_wrong in checks if is_wrong]
+
+
+def _is_placeholder(key: str) -> bool:
+    lowered = key.lower()
+    return len(set(key)) < 10 or any(word in lowered for word in PLACEHOLDERS)
+
+
+def _is_plain(origin: str) -> bool:
+    return "*" not in origin and not origin.startswith("https://")
+
+
+def _kept_secret(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_bytes()
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

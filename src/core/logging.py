@@ -1,0 +1,69 @@
+"""Structured logging: readable in development, JSON elsewhere; each line carries the request id."""
+
+import logging
+import logging.config
+from typing import Any
+
+import structlog
+
+from src.core.config import Settings
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.ExtraAdder(),
+]
+
+
+def configure(settings: Settings) -> None:
+    """Send every log line, ours and the libraries', through one formatter to the console and the configured file."""
+    handlers: dict[str, dict[str, Any]] = {
+        "console": {"class": "logging.StreamHandler", "formatter": "console"},
+    }
+    if settings.log.file is not None:
+        settings.log.file.parent.mkdir(parents=True, exist_ok=True)
+        handlers["file"] = {
+            "class": "logging.handlers.RotatingFileHandler",
+            "formatter": "json",
+            "filename": str(settings.log.file),
+            "maxBytes": settings.log.file_megabytes * 1_000_000,
+            "backupCount": settings.log.file_count,
+            "encoding": "utf-8",
+        }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "json": _formatter(structlog.processors.JSONRenderer()),
+                "console": _formatter(
+                    structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+                    if settings.is_development
+                    else structlog.processors.JSONRenderer()
+                ),
+            },
+            "handlers": handlers,
+            "root": {"handlers": list(handlers), "level": settings.log.level},
+            # Our middleware writes the access log; uvicorn's would be a second one without the request id.
+            "loggers": {"uvicorn.access": {"level": "CRITICAL"}, "alembic": {"level": "WARNING"}},
+        }
+    )
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _formatter(renderer: Any) -> dict[str, Any]:
+    steps = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if isinstance(renderer, structlog.processors.JSONRenderer):
+        steps.append(structlog.processors.format_exc_info)  # type: ignore[arg-type]
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": _SHARED,
+        "processors": [*steps, renderer],
+    }

@@ -1,0 +1,97 @@
+"""Keyset pagination: pages that neither repeat nor miss rows while others write."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from itsdangerous import BadData, URLSafeSerializer
+from pydantic import Field, TypeAdapter
+from sqlalchemy import ColumnElement, Select, literal, tuple_
+
+from src.core.errors import FieldError, Invalid
+from src.core.schemas import Schema
+from src.core.security import signing_key
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Field(ge=1, le=100, description="How many items a page holds")]
+CursorText = Annotated[str, Field(max_length=1000, description="`next_cursor` of the page before, unchanged")]
+
+
+class PageQuery(Schema):
+    """The query parameters of every list."""
+
+    limit: Limit = 20
+    cursor: CursorText | None = None
+
+
+class Page(Schema, Generic[T]):
+    """One page of a list."""
+
+    items: list[T] = Field(max_length=100)
+    next_cursor: str | None = Field(max_length=1000)
+
+
+class Total(Schema):
+    """How many there are, counted up to a cap."""
+
+    value: int = Field(ge=0, le=1000)
+    capped: bool = Field(description="True: there are more than `value`")
+
+
+class SearchPage(Page[T], Generic[T]):
+    """One page of search results."""
+
+    total: Total
+
+
+TOTAL_CAP = 1000
+
+
+class BadCursor(Invalid):
+    """The cursor was not issued for this list and these filters."""
+
+    code, title = "bad_cursor", "The cursor does not belong to this list"
+
+
+def _signer() -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key("cursor"), salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
+
+
+def encode_cursor(scope: str, keys: Sequence[Any]) -> str:
+    """An opaque, signed cursor: the sort keys of the last row, good only for lists of the same `scope`."""
+    return str(_signer().dumps([_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]))
+
+
+def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -> list[Any]:
+    """The sort keys that `encode_cursor` put in, as values of the columns `keys`.
+
+    Raises:
+        BadCursor: forged, damaged, or from a list with another scope.
+    """
+    try:
+        digest, values = _signer().loads(cursor)
+    except (BadData, ValueError, TypeError, RecursionError):
+        raise _bad_cursor() from None
+    if digest != _digest(scope):
+        raise _bad_cursor()
+    return [TypeAdapter(key.type.python_type).validate_python(value) for key, value in zip(keys, values, strict=True)]
+
+
+def _bad_cursor() -> BadCursor:
+    return BadCursor(errors=[FieldError("query", "/cursor", BadCursor.code, BadCursor.title)])
+
+
+def _digest(scope: str) -> str:
+    return hashlib.sha256(scope.encode()).hexdigest()[:12]
+
+
+def after(
+    select: Select[Any], keys: Sequence[ColumnElement[Any]], values: Sequence[Any] | None, *, descending: bool
+) -> Select[Any]:
+    """Order by `keys` (all the same way) and, given the last row's values, start behind it."""
+    if values is not None:
+        left = tuple_(*keys)
+        right = tuple_(*(literal(value, key.type) for key, value in zip(keys, values, strict=True)))
+        select = select.where(left < right if descending else left > right)
+    return select.order_by(*(key.desc() if descending else key.asc() for key in keys))

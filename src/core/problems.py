@@ -1,0 +1,167 @@
+"""The one place where failures become RFC 9457 problem documents. Nothing of ours leaks: no SQL, no trace, no input."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from src.core import errors
+from src.core.errors import FieldError, ProblemError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 2
+
+# SQLSTATE classes after which the same request may well succeed: connection, resources, operator, system.
+_TRANSIENT_CLASSES = ("08", "53", "57", "58")
+_TRANSIENT_STATES = {"55P03", "40001", "40P01", "25P03", "25P02"}
+
+
+class ProblemField(BaseModel):
+    """One refused field."""
+
+    where: str = Field(alias="in", description="body, query, path or header", max_length=10)
+    pointer: str = Field(description="JSON pointer (RFC 6901) to the field", max_length=1000)
+    code: str = Field(description="Stable, for programs", max_length=100)
+    detail: str = Field(description="For people", max_length=10_000)
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document: the shape of every error answer."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(max_length=200)
+    title: str = Field(max_length=200)
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(max_length=10_000)
+    instance: str = Field(description="The path that was asked", max_length=10_000)
+    code: str = Field(description="Stable, for programs", max_length=100)
+    request_id: str = Field(max_length=100)
+    errors: list[ProblemField] = Field(max_length=1000)
+
+
+def response(problem: ProblemError, path: str, request_id: str) -> Response:
+    """The problem as an HTTP answer."""
+    document = {
+        "type": errors.type_uri(problem.code),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail or problem.title,
+        "instance": path,
+        "code": problem.code,
+        "request_id": request_id,
+        "errors": [
+            {"in": field.where, "pointer": field.pointer, "code": field.code, "detail": field.detail}
+            for field in problem.errors
+        ],
+    }
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return Response(orjson.dumps(document), problem.status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Route every failure of `app` through this module."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    for outage in (DBAPIError, PoolTimeoutError, RedisError, OSError, asyncio.TimeoutError):
+        app.add_exception_handler(outage, _on_outage)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _render(request: Request, problem: ProblemError) -> Response:
+    return response(problem, _path(request), request.scope.get("state", {}).get("request_id", ""))
+
+
+def _path(request: Request) -> str:
+    return request.scope.get("raw_path", b"").split(b"?")[0].decode("ascii", "replace") or request.url.path
+
+
+async def _on_problem(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, ProblemError)
+    return _render(request, exc)
+
+
+async def _on_validation_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    fields = [_field(error) for error in exc.errors()][:100]
+    detail = "; ".join(f"{field.pointer or field.where}: {field.detail}" for field in fields[:5])
+    return _render(request, errors.Invalid(detail, errors=fields))
+
+
+def _field(error: dict[str, Any]) -> FieldError:
+    where, *path = error["loc"] or ("body",)
+    if error["type"] == "json_invalid":
+        return FieldError("body", "", "malformed_json", f"malformed JSON at byte {path[0] if path else 0}")
+    detail = error["msg"].removeprefix("Value error, ")
+    return FieldError(str(where), pointer(path), error["type"], detail)
+
+
+def pointer(path: Sequence[object]) -> str:
+    """A JSON pointer (RFC 6901) to the member at `path`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    by_status = {problem.status: problem for problem in ProblemError.__subclasses__()}
+    problem = by_status.get(exc.status_code)
+    if problem is None:
+        problem = errors.Invalid if exc.status_code < 500 else ProblemError
+        # Starlette's own 400s: a body that cannot be read as the form or JSON it claims to be.
+    detail = None if exc.status_code in (404, 405) else str(exc.detail)
+    return _render(request, problem(detail, headers=dict(exc.headers or {})))
+
+
+async def _on_outage(request: Request, exc: Exception) -> Response:
+    if isinstance(exc, DBAPIError) and (problem := _refused_by_database(exc)):
+        return _render(request, problem)
+    if isinstance(exc, DBAPIError) and not _is_transient(exc):
+        return await _on_bug(request, exc)
+    log.warning("dependency_unavailable", error=type(exc).__name__, reason=_reason(exc))
+    return _render(request, errors.Unavailable(headers={"Retry-After": str(RETRY_SECONDS)}))
+
+
+def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
+    """Violated constraints (class 23) and unstorable values (class 22) are the client's; the rest is not."""
+    state = _sqlstate(exc)
+    cause = getattr(exc.orig, "__cause__", None)
+    if isinstance(exc, IntegrityError) or state.startswith("23"):
+        return errors.constraint_problem(
+            state, getattr(cause, "constraint_name", None), getattr(cause, "column_name", None)
+        )
+    if state.startswith("22"):
+        log.warning("unstorable_value", sqlstate=state)
+        return errors.Invalid("A value cannot be stored")
+    return None
+
+
+def _sqlstate(exc: DBAPIError) -> str:
+    return str(getattr(exc.orig, "sqlstate", None) or "")
+
+
+def _is_transient(exc: DBAPIError) -> bool:
+    state = _sqlstate(exc)
+    return exc.connection_invalidated or not state or state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
+
+
+def _reason(exc: Exception) -> str:
+    return _sqlstate(exc) if isinstance(exc, DBAPIError) else str(exc)[:200]
+
+
+async def _on_bug(request: Request, exc: Exception) -> Response:
+    log.error("unhandled_error", error=type(exc).__name__, exc_info=exc)
+    return _render(request, ProblemError())

@@ -1,0 +1,1 @@
+"""Owns: listings, their life, price history and favourites. Emits: listing.*. Listens to: nothing."""

@@ -1,0 +1,314 @@
+"""Use cases that move a listing through its life; `life.EDGES` says from where to where."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from src.core import audit, clock
+from src.core.config import settings
+from src.core.events import emit
+from src.core.money import Money
+from src.core.security import Actor
+from src.listings import events, life
+from src.listings.errors import ListingNotEdited, ListingWrongState, OwnListing, SameModerator
+from src.listings.events import ListingMoved
+from src.listings.life import Action
+from src.listings.models import HoldReason, Listing, ListingDecision, Purpose
+from src.listings.models import ListingStatus as S
+from src.listings.service import details_of, require_complete, touch
+from src.users import service as users
+
+
+async def _move(session: AsyncSession, listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> None:
+    life.require(listing, action)
+    assert target in life.targets(action, listing.status), f"no edge {action} from {listing.status} to {target}"
+    moved = fact(listing_id=listing.id, owner_id=listing.owner_id, old_status=listing.status, new_status=target)
+    listing.status = target
+    touch(listing)
+    await session.flush()
+    await emit(session, moved)
+
+
+async def submit(session: AsyncSession, listing: Listing) -> None:
+    """Hand a draft in: published where review is `auto` or the owner is trusted, else it waits for a moderator.
+
+    Raises:
+        ListingWrongState, ListingIncomplete, ListingNotEdited: a rejected listing that nobody changed.
+    """
+    life.require(listing, Action.SUBMIT)
+    require_complete(listing, await details_of(session, listing))
+    if listing.status == S.REJECTED:
+        if not listing.is_edited_since_review:
+            raise ListingNotEdited
+        await _move(session, listing, Action.SUBMIT, S.PENDING_REVIEW, events.ListingSubmitted)
+    elif await _is_published_unseen(session, listing):
+        await _publish(session, listing, Action.SUBMIT)
+    else:
+        await _move(session, listing, Action.SUBMIT, S.PENDING_REVIEW, events.ListingSubmitted)
+
+
+async def _is_published_unseen(session: AsyncSession, listing: Listing) -> bool:
+    return settings().listings.review == "auto" or (await users.get(session, listing.owner_id)).is_trusted
+
+
+async def _publish(session: AsyncSession, listing: Listing, action: Action) -> None:
+    now = clock.now()
+    listing.published_at = now
+    listing.expires_at = now + _lifetime()
+    listing.is_edited_since_review = False
+    await _move(session, listing, action, S.PUBLISHED, events.ListingPublished)
+
+
+def _lifetime() -> timedelta:
+    return timedelta(days=settings().listings.lifetime_days)
+
+
+async def approve(session: AsyncSession, listing: Listing, moderator: Actor) -> None:
+    """Publish what waited for review.
+
+    Raises:
+        ListingWrongState, OwnListing, ListingIncomplete.
+    """
+    life.require(listing, Action.APPROVE)
+    require_complete(listing, await details_of(session, listing))
+    _decide(session, listing, moderator, Action.APPROVE, None)
+    await _publish(session, listing, Action.APPROVE)
+
+
+async def request_changes(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
+    """Give it back to the owner to change.
+
+    Raises:
+        ListingWrongState, OwnListing.
+    """
+    life.require(listing, Action.REQUEST_CHANGES)
+    _decide(session, listing, moderator, Action.REQUEST_CHANGES, reason)
+    await _move(session, listing, Action.REQUEST_CHANGES, S.CHANGES_REQUESTED, events.ListingChangesRequested)
+
+
+async def reject(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
+    """Turn it down.
+
+    Raises:
+        ListingWrongState, OwnListing.
+    """
+    life.require(listing, Action.REJECT)
+    _decide(session, listing, moderator, Action.REJECT, reason)
+    listing.is_edited_since_review = False
+    await _move(session, listing, Action.REJECT, S.REJECTED, events.ListingRejected)
+
+
+async def suspend(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
+    """Hide a live listing.
+
+    Raises:
+        ListingWrongState, OwnListing.
+    """
+    life.require(listing, Action.SUSPEND)
+    _decide(session, listing, moderator, Action.SUSPEND, reason)
+    listing.status_before_suspension = listing.status
+    await _move(session, listing, Action.SUSPEND, S.SUSPENDED, events.ListingSuspended)
+
+
+async def restore(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
+    """Uphold an appeal: a rejected listing is reviewed again, a suspended one goes back to where it was.
+
+    Raises:
+        ListingWrongState, OwnListing, SameModerator: whoever decided does not hear the appeal.
+    """
+    life.require(listing, Action.RESTORE)
+    last = await session.scalar(
+        select(ListingDecision.moderator_id)
+        .where(ListingDecision.listing_id == listing.id)
+        .order_by(ListingDecision.id.desc())
+        .limit(1)
+    )
+    if last == moderator.id:
+        raise SameModerator
+    _decide(session, listing, moderator, Action.RESTORE, reason)
+    target = S.PENDING_REVIEW
+    if listing.status == S.SUSPENDED:
+        target = S(listing.status_before_suspension or S.PUBLISHED)
+        listing.status_before_suspension = None
+    await _move(session, listing, Action.RESTORE, target, events.ListingRestored)
+
+
+def _decide(session: AsyncSession, listing: Listing, moderator: Actor, action: Action, reason: str | None) -> None:
+    if listing.owner_id == moderator.id:
+        raise OwnListing
+    session.add(
+        ListingDecision(
+            listing_id=listing.id, moderator_id=moderator.id, action=action, reason=reason, decided_at=clock.now()
+        )
+    )
+    audit.record(session, f"listing.{action}", actor_id=moderator.id, subject_id=listing.id)
+
+
+async def pause(session: AsyncSession, listing: Listing) -> None:
+    """Hide one's own listing for a while; its expiry clock stops.
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.PAUSE)
+    await _hold(session, listing, Action.PAUSE, HoldReason.OWNER)
+
+
+async def resume(session: AsyncSession, listing: Listing) -> None:
+    """End one's own pause; it stays on hold while there is another reason.
+
+    Raises:
+        ListingWrongState: also when the owner did not pause it.
+    """
+    life.require(listing, Action.RESUME)
+    await _lift(session, listing, Action.RESUME, HoldReason.OWNER)
+
+
+async def hold(session: AsyncSession, listing: Listing, reason: HoldReason) -> None:
+    """One more reason to hide a listing, from outside (a licence or company lapsed).
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.HOLD)
+    await _hold(session, listing, Action.HOLD, reason)
+
+
+async def lift(session: AsyncSession, listing: Listing, reason: HoldReason) -> None:
+    """One reason less.
+
+    Raises:
+        ListingWrongState: also when that was not a reason.
+    """
+    life.require(listing, Action.LIFT)
+    await _lift(session, listing, Action.LIFT, reason)
+
+
+async def _hold(session: AsyncSession, listing: Listing, action: Action, reason: HoldReason) -> None:
+    listing.hold_reasons = sorted({*listing.hold_reasons, reason})
+    if reason is HoldReason.OWNER:
+        listing.held_at = clock.now()
+    await _move(session, listing, action, S.ON_HOLD, events.ListingHeld)
+
+
+async def _lift(session: AsyncSession, listing: Listing, action: Action, reason: HoldReason) -> None:
+    if reason not in listing.hold_reasons:
+        raise ListingWrongState(f"The listing is not on hold by reason of {reason}")
+    listing.hold_reasons = [kept for kept in listing.hold_reasons if kept != reason]
+    if reason is HoldReason.OWNER:
+        _restart_clock(listing)
+    target = S.ON_HOLD if listing.hold_reasons else S.PUBLISHED
+    await _move(session, listing, action, target, events.ListingResumed)
+
+
+def _restart_clock(listing: Listing) -> None:
+    """The time of the pause is not counted."""
+    if listing.held_at is not None and listing.expires_at is not None:
+        listing.expires_at += clock.now() - listing.held_at
+    listing.held_at = None
+
+
+async def reserve(session: AsyncSession, listing: Listing) -> None:
+    """Give somebody the first claim; the row lock makes one winner.
+
+    Raises:
+        ListingWrongState.
+    """
+    await _move(session, listing, Action.RESERVE, S.RESERVED, events.ListingReserved)
+
+
+async def release(session: AsyncSession, listing: Listing) -> None:
+    """Give the claim up.
+
+    Raises:
+        ListingWrongState.
+    """
+    await _move(session, listing, Action.RELEASE, S.PUBLISHED, events.ListingReleased)
+
+
+async def close(session: AsyncSession, listing: Listing, price: Money | None) -> None:
+    """Sold or rented, by purpose; for what, if the owner says.
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.CLOSE)
+    listing.closed_at = clock.now()
+    if price is not None:
+        listing.close_price_amount, listing.close_price_currency = price.amount, price.currency
+    target = S.SOLD if listing.purpose == Purpose.SALE else S.RENTED
+    await _move(session, listing, Action.CLOSE, target, events.ListingClosed)
+
+
+async def withdraw(session: AsyncSession, listing: Listing) -> None:
+    """Take one's own listing down.
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.WITHDRAW)
+    _forget_holds(listing)
+    await _move(session, listing, Action.WITHDRAW, S.WITHDRAWN, events.ListingWithdrawn)
+
+
+async def expire(session: AsyncSession, listing: Listing) -> None:
+    """Its time ran out.
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.EXPIRE)
+    _forget_holds(listing)
+    await _move(session, listing, Action.EXPIRE, S.EXPIRED, events.ListingExpired)
+
+
+def _forget_holds(listing: Listing) -> None:
+    listing.hold_reasons = []
+    listing.held_at = None
+
+
+async def renew(session: AsyncSession, listing: Listing) -> None:
+    """Another lifetime, added to what is left; never more than two lifetimes ahead.
+
+    Raises:
+        ListingWrongState, ListingIncomplete.
+    """
+    life.require(listing, Action.RENEW)
+    require_complete(listing, await details_of(session, listing))
+    was_edited = listing.status != S.PUBLISHED and listing.is_edited_since_review
+    if was_edited and not await _is_published_unseen(session, listing):
+        await _move(session, listing, Action.RENEW, S.PENDING_REVIEW, events.ListingSubmitted)
+        return
+    listing.expires_at = _renewed(listing.expires_at)
+    await _move(session, listing, Action.RENEW, S.PUBLISHED, events.ListingRenewed)
+
+
+def _renewed(expires_at: datetime | None) -> datetime:
+    now = clock.now()
+    return min(max(expires_at or now, now) + _lifetime(), now + 2 * _lifetime())
+
+
+async def relist(session: AsyncSession, listing: Listing) -> None:
+    """What was rented becomes a draft again.
+
+    Raises:
+        ListingWrongState.
+    """
+    life.require(listing, Action.RELIST)
+    cleared: dict[str, Any] = dict.fromkeys(
+        ("published_at", "expires_at", "closed_at", "close_price_amount", "close_price_currency")
+    )
+    for name, value in cleared.items():
+        setattr(listing, name, value)
+    await _move(session, listing, Action.RELIST, S.DRAFT, events.ListingRelisted)
+
+
+async def archive(session: AsyncSession, listing: Listing) -> None:
+    """Keep it for its transactions alone.
+
+    Raises:
+        ListingWrongState.
+    """
+    await _move(session, listing, Action.ARCHIVE, S.ARCHIVED, events.ListingArchived)

@@ -1,0 +1,110 @@
+"""What happens to listings."""
+
+from uuid import UUID
+
+from src.core.events import Event
+
+
+class ListingCreated(Event, name="listing.created"):
+    """A draft was saved."""
+
+    listing_id: UUID
+    owner_id: UUID
+    kind: str
+
+
+class ListingEdited(Event, name="listing.edited"):
+    """The owner changed `fields` (names, details prefixed by their kind)."""
+
+    listing_id: UUID
+    fields: list[str]
+
+
+class ListingPriceChanged(Event, name="listing.price_changed"):
+    """The asking price changed; amounts in minor units."""
+
+    listing_id: UUID
+    old_amount: int | None
+    old_currency: str | None
+    new_amount: int | None
+    new_currency: str | None
+
+
+class ListingDeleted(Event, name="listing.deleted"):
+    """A listing that was never public is gone."""
+
+    listing_id: UUID
+    owner_id: UUID
+
+
+class ListingMoved(Event):
+    """A listing went from one state to another; each way of doing so is a fact of its own."""
+
+    listing_id: UUID
+    owner_id: UUID
+    old_status: str
+    new_status: str
+
+
+class ListingSubmitted(ListingMoved, name="listing.submitted"):
+    """It waits for review."""
+
+
+class ListingPublished(ListingMoved, name="listing.published"):
+    """It became public."""
+
+
+class ListingChangesRequested(ListingMoved, name="listing.changes_requested"):
+    """A moderator wants something changed."""
+
+
+class ListingRejected(ListingMoved, name="listing.rejected"):
+    """A moderator turned it down."""
+
+
+class ListingHeld(ListingMoved, name="listing.held"):
+    """It is hidden for one more reason."""
+
+
+class ListingResumed(ListingMoved, name="listing.resumed"):
+    """One reason to hide it went."""
+
+
+class ListingReserved(ListingMoved, name="listing.reserved"):
+    """Somebody has the first claim."""
+
+
+class ListingReleased(ListingMoved, name="listing.released"):
+    """The claim was given up."""
+
+
+class ListingClosed(ListingMoved, name="listing.closed"):
+    """Sold or rented."""
+
+
+class ListingWithdrawn(ListingMoved, name="listing.withdrawn"):
+    """The owner took it down."""
+
+
+class ListingExpired(ListingMoved, name="listing.expired"):
+    """Its time ran out."""
+
+
+class ListingRenewed(ListingMoved, name="listing.renewed"):
+    """Its time was extended."""
+
+
+class ListingRelisted(ListingMoved, name="listing.relisted"):
+    """A rented thing becomes a draft again."""
+
+
+class ListingSuspended(ListingMoved, name="listing.suspended"):
+    """A moderator hid it."""
+
+
+class ListingRestored(ListingMoved, name="listing.restored"):
+    """An appeal was upheld."""
+
+
+class ListingArchived(ListingMoved, name="listing.archived"):
+    """It is kept for its transactions alone."""

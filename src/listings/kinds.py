@@ -1,0 +1,91 @@
+"""What a kind of listing brings with it; kinds register themselves, so that `listings` need not import them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal_column
+
+from src.core.text import Weight
+from src.listings.models import ListingKind
+
+# A row of a kind's table; its key, `listing_id`, is the listing's.
+Details = Any
+
+
+def object_of(**members: Any) -> ColumnElement[Any]:
+    """A JSON object in SQL, its members in this order."""
+    arguments: list[Any] = []
+    for name, value in members.items():
+        arguments += [literal_column(f"'{name}'"), value]
+    return func.json_build_object(*arguments)
+
+
+class Kind(ABC):
+    """A kind of listing: its table, its rules, and its part of the public representation.
+
+    `fields` are what clients write; each is a column of `table`, unless the kind overrides what it does with it.
+    """
+
+    name: ClassVar[ListingKind]
+    table: ClassVar[Any]
+    read_model: ClassVar[Any]
+    fields: ClassVar[tuple[str, ...]]
+    high_risk: ClassVar[frozenset[str]]
+    is_address_staged: ClassVar[bool] = False
+
+    def build(self, listing_id: UUID, fields: Mapping[str, Any]) -> Details:
+        """The row for all of these validated fields."""
+        details = self.table(listing_id=listing_id)
+        self.apply(details, fields)
+        return details
+
+    def apply(self, details: Details, fields: Mapping[str, Any]) -> set[str]:
+        """Change the row; the names of the fields that really changed."""
+        changed = {name for name, value in fields.items() if getattr(details, name) != value}
+        for name in changed:
+            setattr(details, name, fields[name])
+        return changed
+
+    def missing(self, details: Details) -> Iterable[str]:
+        """The names of the fields that publishing needs and the row lacks."""
+        return [name for name in self.needed(details) if getattr(details, name) is None]
+
+    @abstractmethod
+    def needed(self, details: Details) -> Iterable[str]:
+        """The names of the fields that publishing such a row needs."""
+
+    @abstractmethod
+    def search_text(self, details: Details) -> Iterable[tuple[Weight, str]]:
+        """What the listing is found by, beyond title, description and place."""
+
+    def completeness(self, details: Details) -> tuple[int, int]:
+        """How many of the fields are filled, of how many."""
+        return sum(getattr(details, name) not in (None, []) for name in self.fields), len(self.fields)
+
+    def representation(self, is_private: ColumnElement[bool]) -> ColumnElement[Any]:
+        """The details as a JSON object; `is_private` tells where the viewer may see what is not public."""
+        return object_of(**self.members(is_private))
+
+    def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:  # noqa: ARG002 - for kinds with secrets
+        """The members of that object."""
+        return {name: getattr(self.table, name) for name in self.fields}
+
+
+_kinds: dict[ListingKind, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a kind known; called once by its module."""
+    _kinds[kind.name] = kind
+
+
+def get(name: str) -> Kind:
+    """The registered kind of that name."""
+    return _kinds[ListingKind(name)]
+
+
+def every() -> list[Kind]:
+    """All registered kinds, in the enum's order, so that what is built from them is stable."""
+    return [_kinds[name] for name in ListingKind if name in _kinds]

@@ -1,0 +1,109 @@
+"""The life of a listing as data: only these edges exist (see `domain.md`, Listing life)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from src.listings.errors import ListingWrongState
+from src.listings.models import Listing
+from src.listings.models import ListingStatus as S
+
+
+class Action(StrEnum):
+    """Everything that moves a listing; where there is an endpoint, this is its last path segment."""
+
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    REQUEST_CHANGES = "request-changes"
+    REJECT = "reject"
+    RESTORE = "restore"
+    PAUSE = "pause"
+    RESUME = "resume"
+    HOLD = "hold"
+    LIFT = "lift"
+    RESERVE = "reserve"
+    RELEASE = "release"
+    CLOSE = "close"
+    WITHDRAW = "withdraw"
+    EXPIRE = "expire"
+    RENEW = "renew"
+    RELIST = "relist"
+    SUSPEND = "suspend"
+    ARCHIVE = "archive"
+    DELETE = "delete"
+    EDIT = "edit"
+
+
+class Who(StrEnum):
+    """Who may take an action."""
+
+    OWNER = "owner"
+    MODERATOR = "moderator"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """From any of `sources`, the action leads to one of `targets`."""
+
+    action: Action
+    who: Who
+    sources: frozenset[S]
+    targets: frozenset[S]
+
+
+def _edge(action: Action, who: Who, sources: set[S], targets: set[S]) -> Edge:
+    return Edge(action, who, frozenset(sources), frozenset(targets))
+
+
+_NEVER_PUBLIC = {S.DRAFT, S.CHANGES_REQUESTED, S.REJECTED}
+_LIVE = {S.PUBLISHED, S.RESERVED, S.ON_HOLD}
+
+EDGES: tuple[Edge, ...] = (
+    _edge(Action.SUBMIT, Who.OWNER, {S.DRAFT, S.CHANGES_REQUESTED}, {S.PENDING_REVIEW, S.PUBLISHED}),
+    _edge(Action.SUBMIT, Who.OWNER, {S.REJECTED}, {S.PENDING_REVIEW}),
+    _edge(Action.APPROVE, Who.MODERATOR, {S.PENDING_REVIEW}, {S.PUBLISHED}),
+    _edge(Action.REQUEST_CHANGES, Who.MODERATOR, {S.PENDING_REVIEW}, {S.CHANGES_REQUESTED}),
+    _edge(Action.REJECT, Who.MODERATOR, {S.PENDING_REVIEW}, {S.REJECTED}),
+    _edge(Action.RESTORE, Who.MODERATOR, {S.REJECTED}, {S.PENDING_REVIEW}),
+    _edge(Action.RESTORE, Who.MODERATOR, {S.SUSPENDED}, _LIVE),
+    _edge(Action.PAUSE, Who.OWNER, {S.PUBLISHED}, {S.ON_HOLD}),
+    _edge(Action.RESUME, Who.OWNER, {S.ON_HOLD}, {S.PUBLISHED, S.ON_HOLD}),
+    _edge(Action.HOLD, Who.SYSTEM, {S.PUBLISHED, S.ON_HOLD}, {S.ON_HOLD}),
+    _edge(Action.LIFT, Who.SYSTEM, {S.ON_HOLD}, {S.PUBLISHED, S.ON_HOLD}),
+    _edge(Action.RESERVE, Who.OWNER, {S.PUBLISHED}, {S.RESERVED}),
+    _edge(Action.RELEASE, Who.OWNER, {S.RESERVED}, {S.PUBLISHED}),
+    _edge(Action.CLOSE, Who.OWNER, {S.PUBLISHED, S.RESERVED}, {S.SOLD, S.RENTED}),
+    _edge(Action.WITHDRAW, Who.OWNER, {S.PUBLISHED, S.ON_HOLD}, {S.WITHDRAWN}),
+    _edge(Action.EXPIRE, Who.SYSTEM, {S.PUBLISHED, S.ON_HOLD}, {S.EXPIRED}),
+    _edge(Action.RENEW, Who.OWNER, {S.PUBLISHED}, {S.PUBLISHED}),
+    _edge(Action.RENEW, Who.OWNER, {S.EXPIRED, S.WITHDRAWN}, {S.PUBLISHED, S.PENDING_REVIEW}),
+    _edge(Action.RELIST, Who.OWNER, {S.RENTED}, {S.DRAFT}),
+    _edge(Action.SUSPEND, Who.MODERATOR, _LIVE, {S.SUSPENDED}),
+    _edge(Action.ARCHIVE, Who.SYSTEM, {S.SOLD, S.RENTED, S.WITHDRAWN, S.EXPIRED, S.REJECTED}, {S.ARCHIVED}),
+)
+
+DELETABLE = frozenset(_NEVER_PUBLIC)
+# Not while a moderator is reading it, somebody has a claim on it, or its life is over.
+EDITABLE = frozenset(_NEVER_PUBLIC | {S.PUBLISHED, S.ON_HOLD, S.WITHDRAWN, S.EXPIRED})
+
+
+def targets(action: Action, source: str) -> frozenset[S]:
+    """Where the action may lead from this state; empty if it may not be taken."""
+    return frozenset(
+        target for edge in EDGES if edge.action is action and source in edge.sources for target in edge.targets
+    )
+
+
+def sources(action: Action) -> frozenset[S]:
+    """The states in which the action may be taken."""
+    if action is Action.DELETE:
+        return DELETABLE
+    if action is Action.EDIT:
+        return EDITABLE
+    return frozenset(source for edge in EDGES if edge.action is action for source in edge.sources)
+
+
+def require(listing: Listing, action: Action) -> None:
+    """Raises ListingWrongState, naming the state and the action, where there is no such edge."""
+    if listing.status not in sources(action):
+        raise ListingWrongState(f"A listing that is {listing.status} does not take the action {action}")

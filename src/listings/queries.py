@@ -1,0 +1,143 @@
+"""Reads of listings. The representation is made by PostgreSQL as JSON, once, for every endpoint (ADR 0006)."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    case,
+    cast,
+    false,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+)
+
+from src.core.security import Actor
+from src.listings import kinds
+from src.listings.kinds import Kind, object_of
+from src.listings.models import Listing, ListingDecision, ListingKind
+from src.users.models import User
+
+
+def is_private_to(viewer: Actor | None) -> ColumnElement[bool]:
+    """Where the viewer may see what is not public: their own listings, or all of them as a moderator."""
+    if viewer is None:
+        return false()
+    return true() if viewer.is_moderator else Listing.owner_id == viewer.id
+
+
+def is_visible_to(viewer: Actor | None) -> ColumnElement[bool]:
+    """Where the viewer may know that the listing exists."""
+    return or_(Listing.is_public, is_private_to(viewer))
+
+
+def _money(amount: Any, currency: Any) -> ColumnElement[Any]:
+    return case((amount.is_not(None), object_of(amount=amount, currency=currency)), else_=null())
+
+
+def only_if(condition: ColumnElement[bool], value: Any) -> ColumnElement[Any]:
+    """The value where the viewer may see it, else null."""
+    return case((condition, value), else_=null())
+
+
+def _common(is_private: ColumnElement[bool]) -> ColumnElement[Any]:
+    return object_of(
+        id=Listing.id,
+        kind=Listing.kind,
+        status=Listing.status,
+        purpose=Listing.purpose,
+        title=Listing.title,
+        description=Listing.description,
+        price=_money(Listing.price_amount, Listing.currency),
+        negotiable=Listing.negotiable,
+        rent_period=Listing.rent_period,
+        location=_location(is_private),
+        language=Listing.language,
+        features=func.to_json(Listing.features),
+        owner=object_of(id=User.id, full_name=User.full_name, role=User.role, member_since=User.created_at),
+        photos=literal_column("'[]'::json"),
+        completeness=Listing.completeness,
+        created_at=Listing.created_at,
+        updated_at=Listing.updated_at,
+        published_at=Listing.published_at,
+        expires_at=Listing.expires_at,
+        price_changed_at=Listing.price_changed_at,
+        closed_at=Listing.closed_at,
+        external_id=only_if(is_private, Listing.external_id),
+        hold_reasons=only_if(is_private, func.to_json(Listing.hold_reasons)),
+        decision=only_if(is_private, _last_decision()),
+        close_price=only_if(is_private, _money(Listing.close_price_amount, Listing.close_price_currency)),
+    )
+
+
+def _location(is_private: ColumnElement[bool]) -> ColumnElement[Any]:
+    names = ("country", "region", "city", "subdivision", "woreda", "landmark", "postal_code")
+    return object_of(
+        **{name: getattr(Listing, name) for name in names},
+        latitude=case((is_private, Listing.latitude), else_=Listing.public_latitude),
+        longitude=case((is_private, Listing.longitude), else_=Listing.public_longitude),
+    )
+
+
+def _last_decision() -> ColumnElement[Any]:
+    decision = object_of(
+        action=ListingDecision.action, reason=ListingDecision.reason, decided_at=ListingDecision.decided_at
+    )
+    return (
+        select(decision)
+        .where(ListingDecision.listing_id == Listing.id)
+        .order_by(ListingDecision.id.desc())
+        .limit(1)
+        .correlate(Listing)
+        .scalar_subquery()
+    )
+
+
+def representations(viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+    """Whole listings as JSON text in two parts, `body` and `details`; add conditions and order.
+
+    With `only`, listings of that kind alone (its table is joined from the inside, so that its columns can filter).
+    """
+    is_private = is_private_to(viewer)
+    wanted = [kind for kind in kinds.every() if only in (None, kind.name)]
+    found: Any = select(
+        Listing.kind,
+        Listing.version,
+        cast(_common(is_private), Text).label("body"),
+        cast(_details(wanted, is_private), Text).label("details"),
+    ).join(User, User.id == Listing.owner_id)
+    return join_details(found, wanted, is_outer=only is None)
+
+
+def join_details(found: Select[Any], wanted: Iterable[Kind], *, is_outer: bool) -> Select[Any]:
+    """Join the kinds' tables; from the inside where there is but one."""
+    for kind in wanted:
+        found = found.join(kind.table, kind.table.listing_id == Listing.id, isouter=is_outer)
+        if not is_outer:
+            found = found.where(Listing.kind == literal_column(f"'{kind.name}'"))
+    return found
+
+
+def _details(wanted: list[Kind], is_private: ColumnElement[bool]) -> ColumnElement[Any]:
+    return case(
+        *((Listing.kind == literal_column(f"'{kind.name}'"), kind.representation(is_private)) for kind in wanted)
+    )
+
+
+def one(listing_id: UUID, viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+    """A listing as far as the viewer may see it."""
+    return representations(viewer, only).where(Listing.id == listing_id, is_visible_to(viewer))
+
+
+def document(row: Row[Any]) -> bytes:
+    """The whole listing as JSON: the details stand under the name of their kind."""
+    body, details = row.body, row.details
+    return f'{body[:-1]}, "{row.kind}" : {details}}}'.encode()

@@ -1,0 +1,146 @@
+"""`/listings`: search over both kinds, the whole of one, favourites and one's own.
+
+A function makes the router, because the answers are a union of the kinds' models: every kind has to be registered.
+"""
+
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Depends, Query, Response
+from pydantic import Field
+
+from src.core.dependencies import AccountSuspended, CurrentActor, SessionDep, Viewer, permitted
+from src.core.errors import Unauthorized, raises
+from src.core.money import Money
+from src.core.pagination import BadCursor, Page, PageQuery, SearchPage
+from src.core.security import Actor, Permission
+from src.core.strict import Router
+from src.listings import action_routes, answers, favourites, kinds, search, service
+from src.listings.errors import ListingNotFound
+from src.listings.filters import ListingSearch
+from src.listings.models import ListingKind, ListingStatus
+from src.listings.schemas import ListingHistory, PriceRead
+
+FavouriteKeeper = Annotated[Actor, Depends(permitted(Permission.SAVE_FAVOURITES))]
+
+
+class MixedSearch(ListingSearch):
+    """Search over both kinds."""
+
+    kind: list[ListingKind] = Field([], max_length=2)
+    sort: Literal["newest", "price_asc", "price_desc", "nearest", "relevance"] | None = None
+
+
+class OwnListings(PageQuery):
+    """Which of one's own listings to list."""
+
+    kind: list[ListingKind] = Field([], max_length=2)
+    status: list[ListingStatus] = Field([], max_length=20)
+
+
+def any_listing() -> Any:
+    """The union of the kinds' whole listings, told apart by `kind`."""
+    return Annotated[reduce(or_, (kind.read_model for kind in kinds.every())), Field(discriminator="kind")]
+
+
+def make_router() -> Router:
+    """All routes of this module."""
+    router = Router(tags=["listings"])
+    whole = any_listing()
+    router.add_api_route(
+        "/listings",
+        search_listings,
+        summary="Search vehicles and properties",
+        response_model=SearchPage[whole],  # type: ignore[valid-type]
+        responses=raises(BadCursor),
+    )
+    router.add_api_route(
+        "/listings/{listing_id}",
+        read_listing,
+        summary="Read a listing of either kind",
+        response_model=whole,
+        responses=raises(ListingNotFound),
+    )
+    router.add_api_route(
+        "/users/me/listings",
+        list_my_listings,
+        summary="List my listings",
+        response_model=Page[whole],  # type: ignore[valid-type]
+        responses=raises(Unauthorized, BadCursor),
+    )
+    router.add_api_route(
+        "/users/me/favourites",
+        list_my_favourites,
+        summary="List my favourites",
+        response_model=Page[whole],  # type: ignore[valid-type]
+        responses=raises(Unauthorized, BadCursor),
+    )
+    router.include_router(shared)
+    router.include_router(action_routes.make_router(whole))
+    return router
+
+
+async def search_listings(session: SessionDep, query: Annotated[MixedSearch, Query()]) -> Response:
+    """Public listings by words, filters, place and price; the same for everybody."""
+    return answers.json_answer(await search.page(session, query))
+
+
+async def read_listing(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+    """The whole listing. Owner and moderators see more of it, and see it in every state."""
+    return await answers.whole(session, listing_id, viewer)
+
+
+async def list_my_listings(
+    session: SessionDep, actor: CurrentActor, query: Annotated[OwnListings, Query()]
+) -> Response:
+    """The caller's own listings in any state, newest first."""
+    return answers.json_answer(
+        await favourites.own_page(
+            session, actor, kinds=query.kind, statuses=query.status, limit=query.limit, cursor=query.cursor
+        )
+    )
+
+
+async def list_my_favourites(
+    session: SessionDep, actor: CurrentActor, query: Annotated[PageQuery, Query()]
+) -> Response:
+    """What the caller keeps an eye on and may still see, newest first."""
+    return answers.json_answer(await favourites.favourites_page(session, actor, query.limit, query.cursor))
+
+
+shared = Router()
+
+
+@shared.get(
+    "/listings/{listing_id}/history", summary="Read a listing's price history", responses=raises(ListingNotFound)
+)
+async def read_listing_history(session: SessionDep, viewer: Viewer, listing_id: UUID) -> ListingHistory:
+    """Each price the listing has had, and since when."""
+    prices = await service.list_prices(session, listing_id, viewer)
+    return ListingHistory(
+        items=[PriceRead(since=row.since, price=Money(amount=row.amount, currency=row.currency)) for row in prices]
+    )
+
+
+@shared.put(
+    "/listings/{listing_id}/favourite",
+    status_code=204,
+    summary="Keep a listing as a favourite",
+    responses=raises(Unauthorized, AccountSuspended, ListingNotFound),
+)
+async def keep_favourite(session: SessionDep, actor: FavouriteKeeper, listing_id: UUID) -> None:
+    """Doing it again changes nothing."""
+    await favourites.keep(session, listing_id, actor)
+
+
+@shared.delete(
+    "/listings/{listing_id}/favourite",
+    status_code=204,
+    summary="Drop a favourite",
+    responses=raises(Unauthorized, AccountSuspended),
+)
+async def drop_favourite(session: SessionDep, actor: FavouriteKeeper, listing_id: UUID) -> None:
+    """Doing it again changes nothing."""
+    await favourites.drop(session, listing_id, actor)

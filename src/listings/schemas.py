@@ -1,0 +1,173 @@
+"""Listings as clients write and read them; the kinds extend these with their details."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from src.core.money import Money
+from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed
+from src.core.security import Role
+from src.geo.schemas import CountryCode, Latitude, Longitude
+from src.listings.models import HoldReason, ListingKind, ListingStatus, Purpose, RentPeriod
+
+Title = Annotated[Line, Trimmed, Field(min_length=3, max_length=120, examples=["Toyota Vitz 2012"])]
+Description = Annotated[Text, Field(max_length=10_000, examples=["One owner, full service history."])]
+PlaceName = Annotated[Line, Trimmed, Field(min_length=1, max_length=120)]
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639", examples=["am"], max_length=3)]
+ExternalId = Annotated[Line, Trimmed, Field(min_length=1, max_length=100, description="The owner's own id of it")]
+Features = Annotated[list[Slug], Field(max_length=50, examples=[["air_conditioning", "alarm"]])]
+
+
+class Location(Schema):
+    """Where it is. Everybody sees a property's point rounded; the owner sees the pin."""
+
+    country: CountryCode | None = None
+    region: PlaceName | None = None
+    city: PlaceName | None = Field(None, examples=["Addis Ababa"])
+    subdivision: PlaceName | None = Field(None, examples=["Bole"])
+    woreda: PlaceName | None = None
+    landmark: PlaceName | None = None
+    postal_code: Annotated[Line, Trimmed, Field(min_length=1, max_length=20)] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+    @model_validator(mode="after")
+    def _point_is_whole(self) -> "Location":
+        given = {"latitude", "longitude"} & self.model_fields_set
+        if len(given) == 1 or (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude go together")
+        return self
+
+
+class ListingFields(Schema):
+    """What an owner says of any listing; a draft needs `title` and `purpose`."""
+
+    title: Title
+    purpose: Purpose
+    description: Description | None = None
+    price: Money | None = None
+    negotiable: bool = False
+    rent_period: RentPeriod | None = Field(None, description="Only with purpose `rent`")
+    location: Location = Location()
+    language: LanguageTag | None = None
+    features: Features = []
+    external_id: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _period_is_of_rent(self) -> "ListingFields":
+        if self.rent_period is not None and self.purpose is not Purpose.RENT:
+            raise ValueError("rent_period goes with purpose rent")
+        return self
+
+
+class ListingUpdate(Schema):
+    """Any part of a listing; what is left out stays, and null clears what may be empty."""
+
+    title: Title = "Toyota Vitz 2012"
+    purpose: Purpose = Purpose.SALE
+    description: Description | None = None
+    price: Money | None = None
+    negotiable: bool = False
+    rent_period: RentPeriod | None = None
+    location: Location = Location()
+    language: LanguageTag | None = None
+    features: Features = []
+    external_id: ExternalId | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Only what the client sent, nested parts included."""
+        return self.model_dump(exclude_unset=True)
+
+
+class OwnerCard(Schema):
+    """Whose listing it is."""
+
+    id: UUID
+    full_name: str = Field(max_length=120)
+    role: Role
+    member_since: Instant
+
+
+class LocationRead(Schema):
+    """Where it is, as precisely as the reader may know."""
+
+    country: CountryCode | None
+    region: PlaceName | None
+    city: PlaceName | None
+    subdivision: PlaceName | None
+    woreda: PlaceName | None
+    landmark: PlaceName | None
+    postal_code: str | None = Field(max_length=20)
+    latitude: Latitude | None
+    longitude: Longitude | None
+
+
+class PhotoRead(Schema):
+    """A photo in its variants."""
+
+    id: UUID
+    url: str = Field(max_length=2000)
+
+
+class DecisionRead(Schema):
+    """The last thing a moderator decided; for the owner and moderators."""
+
+    action: str = Field(max_length=30)
+    reason: Text | None = Field(max_length=2000)
+    decided_at: Instant
+
+
+class ListingRead(Schema):
+    """A whole listing. `external_id`, `hold_reasons`, `decision` and `close_price` are for owner and moderators."""
+
+    id: UUID
+    kind: ListingKind
+    status: ListingStatus
+    purpose: Purpose
+    title: Title
+    description: Description | None
+    price: Money | None
+    negotiable: bool
+    rent_period: RentPeriod | None
+    location: LocationRead
+    language: LanguageTag | None
+    features: Features
+    owner: OwnerCard
+    photos: list[PhotoRead] = Field(max_length=100)
+    completeness: int = Field(ge=0, le=100, description="Percent of the optional fields that are filled")
+    created_at: Instant
+    updated_at: Instant
+    published_at: Instant | None
+    expires_at: Instant | None
+    price_changed_at: Instant | None
+    closed_at: Instant | None
+    external_id: ExternalId | None
+    hold_reasons: list[HoldReason] | None = Field(max_length=3)
+    decision: DecisionRead | None
+    close_price: Money | None
+
+
+class CloseRequest(Schema):
+    """What it went for, if the owner says."""
+
+    price: Money | None = None
+
+
+class Decision(Schema):
+    """Why a moderator decides so; the owner reads it."""
+
+    reason: Annotated[Text, Trimmed, Field(min_length=3, max_length=2000, examples=["The photos show another car."])]
+
+
+class PriceRead(Schema):
+    """A price and since when the listing had it."""
+
+    since: Instant
+    price: Money
+
+
+class ListingHistory(Schema):
+    """The path of a listing's price, oldest first."""
+
+    items: list[PriceRead] = Field(max_length=1000)

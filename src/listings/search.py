@@ -1,0 +1,88 @@
+"""Searching: conditions, order, keyset page and capped total, in two statements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Select, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import Double
+
+from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
+from src.listings import kinds
+from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions, words_query
+from src.listings.models import Listing, ListingKind
+from src.listings.queries import document, join_details, representations
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort keys, all the same way; the last one is unique."""
+
+    keys: tuple[ColumnElement[Any], ...]
+    is_descending: bool = False
+
+
+ORDERS: Mapping[str, Order] = {
+    "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
+    "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
+}
+
+
+def _order(search: ListingSearch, more: Mapping[str, Order]) -> Order:
+    name = search.order()
+    if name == "relevance" and search.q:
+        rank = cast(func.ts_rank(Listing.search, words_query(search.q)), Double)
+        return Order((rank, Listing.id), is_descending=True)  # type: ignore[arg-type]
+    if name == "nearest" and search.near:
+        distance: Any = Listing.sphere.op("<->", return_type=Double())(centre(search.near))
+        return Order((distance, Listing.id))  # type: ignore[arg-type]
+    return {**ORDERS, **more}[name]
+
+
+async def page(
+    session: AsyncSession,
+    search: ListingSearch,
+    *,
+    only: ListingKind | None = None,
+    columns: Columns | None = None,
+    orders: Mapping[str, Order] | None = None,
+) -> bytes:
+    """A page of public listings as JSON, rendered as everybody sees them.
+
+    Raises:
+        BadCursor: the cursor is not of this search.
+    """
+    wanted = [*conditions(search, {**LISTING_COLUMNS, **(columns or {})})]
+    order = _order(search, orders or {})
+    scope = f"{only}:{search.scope()}"
+    start = decode_cursor(scope, search.cursor, order.keys) if search.cursor else None
+    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
+    found = representations(None, only).add_columns(*keys).where(Listing.is_public, *wanted)
+    found = after(found, order.keys, start, descending=order.is_descending).limit(search.limit + 1)
+    rows = (await session.execute(found)).all()
+    total = await _total(session, only, wanted)
+    items = rows[: search.limit]
+    cursor = None
+    if len(rows) > search.limit:
+        cursor = encode_cursor(scope, [getattr(items[-1], key.name) for key in keys])
+    return page_of([document(row) for row in items], cursor, total)
+
+
+def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:
+    """The JSON of a page from the JSON of its items; `total` is what was counted, one more than the cap at most."""
+    parts = [b'{"items":[', b",".join(items), b'],"next_cursor":', orjson.dumps(cursor)]
+    if total is not None:
+        counted = {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
+        parts += [b',"total":', orjson.dumps(counted)]
+    return b"".join([*parts, b"}"])
+
+
+async def _total(session: AsyncSession, only: ListingKind | None, wanted: list[ColumnElement[bool]]) -> int:
+    matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
+    if only is not None:
+        matching = join_details(matching, [kinds.get(only)], is_outer=False)
+    counted = select(func.count()).select_from(matching.limit(TOTAL_CAP + 1).subquery())
+    return (await session.scalars(counted)).one()

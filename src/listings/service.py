@@ -1,0 +1,271 @@
+"""Use cases of writing listings; with `actions.py`, the only writer of their tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from src.core import clock
+from src.core.conditional import Versions
+from src.core.config import settings
+from src.core.database import new_id
+from src.core.errors import FieldError, Invalid
+from src.core.events import emit
+from src.core.security import Actor
+from src.core.text import Weight, name_key, search_vector
+from src.geo import service as geo
+from src.listings import kinds, life
+from src.listings.errors import ListingIncomplete, ListingNeedsReview, ListingNotFound, NotYourListing
+from src.listings.events import ListingCreated, ListingDeleted, ListingEdited, ListingPriceChanged
+from src.listings.kinds import Kind
+from src.listings.life import Action
+from src.listings.models import Listing, ListingKind, ListingPrice, ListingStatus, Purpose
+from src.listings.queries import is_visible_to
+from src.listings.schemas import ListingFields
+
+# Two decimals are about a kilometre: the neighbourhood, not the door.
+STAGED_DECIMALS = 2
+
+
+_OWN_FIELDS = set(ListingFields.model_fields)
+_OPTIONAL = ("description", "price_amount", "country", "city", "subdivision", "latitude", "language", "features")
+
+
+async def create(
+    session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Sequence[tuple[ListingFields, Mapping[str, Any]]]
+) -> list[Listing]:
+    """Save drafts, each given as its fields and those of its details.
+
+    Raises:
+        ExternalIdTaken: the owner has a listing with one of the external ids (from the database, on flush).
+    """
+    now = clock.now()
+    listings, details = [], []
+    for fields, extra in drafts:
+        listing = Listing(
+            kind=kind.name, owner_id=owner_id, created_at=now, updated_at=now, features=[], hold_reasons=[], version=1
+        )
+        _assign(listing, kind, _columns(fields.model_dump(include=_OWN_FIELDS)))
+        listing.id = new_id()
+        listings.append(listing)
+        details.append(kind.build(listing.id, extra))
+    await _find_cities(session, listings)
+    for listing, row in zip(listings, details, strict=True):
+        _derive(listing, kind, row)
+    session.add_all(listings)
+    await session.flush()
+    session.add_all([*details, *(_price_of(listing) for listing in listings if listing.price_amount is not None)])
+    await session.flush()
+    await emit(session, *(ListingCreated(listing_id=row.id, owner_id=owner_id, kind=kind.name) for row in listings))
+    return listings
+
+
+def _columns(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A client's nested fields as columns."""
+    columns = {name: value for name, value in fields.items() if name not in ("price", "location")}
+    columns |= fields.get("location") or {}
+    if "price" in fields:
+        price = fields["price"] or {"amount": None, "currency": None}
+        columns |= {"price_amount": price["amount"], "currency": price["currency"]}
+    return columns
+
+
+def _assign(listing: Listing, kind: Kind, columns: Mapping[str, Any]) -> set[str]:
+    """Set columns; the names of those that really changed."""
+    changed = {name for name, value in columns.items() if getattr(listing, name) != value}
+    for name in changed:
+        setattr(listing, name, columns[name])
+    if changed & {"latitude", "longitude"}:
+        decimals = STAGED_DECIMALS if kind.is_address_staged else None
+        listing.public_latitude = _rounded(listing.latitude, decimals)
+        listing.public_longitude = _rounded(listing.longitude, decimals)
+    return changed
+
+
+def _rounded(degrees: float | None, decimals: int | None) -> float | None:
+    return degrees if degrees is None or decimals is None else round(degrees, decimals)
+
+
+async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> None:
+    """Link each listing to the city that its country and city name mean, in whatever language it was written."""
+    places = {(row.country, row.city) for row in listings if row.country and row.city}
+    cities = await geo.resolve(session, places)
+    for row in listings:
+        row.city_key = name_key(row.city) if row.city else None
+        row.city_id = cities.get((row.country, row.city)) if row.country and row.city else None
+
+
+def _derive(listing: Listing, kind: Kind, details: Any) -> None:
+    """What follows from the other columns: the search vector and the completeness."""
+    listing.search = search_vector([*_search_text(listing), *kind.search_text(details)])
+    filled, possible = kind.completeness(details)
+    filled += sum(bool(getattr(listing, name)) for name in _OPTIONAL)
+    listing.completeness = round(100 * filled / (possible + len(_OPTIONAL)))
+
+
+def _search_text(listing: Listing) -> list[tuple[Weight, str]]:
+    places = (listing.city, listing.subdivision, listing.region, listing.woreda, listing.landmark)
+    return [
+        ("A", listing.title),
+        ("B", " ".join(filter(None, places))),
+        ("C", " ".join(listing.features)),
+        ("D", listing.description or ""),
+    ]
+
+
+def _price_of(listing: Listing) -> ListingPrice:
+    return ListingPrice(
+        listing_id=listing.id, since=clock.now(), amount=listing.price_amount, currency=listing.currency
+    )
+
+
+async def get_owned(session: AsyncSession, listing_id: UUID, actor: Actor, only: ListingKind | None = None) -> Listing:
+    """The caller's listing, locked until the transaction ends.
+
+    Raises:
+        ListingNotFound: there is none, or none that they may see.
+        NotYourListing: it is somebody else's.
+    """
+    listing = await get_visible(session, listing_id, actor, only)
+    if listing.owner_id != actor.id:
+        raise NotYourListing
+    return listing
+
+
+async def get_visible(
+    session: AsyncSession, listing_id: UUID, actor: Actor | None, only: ListingKind | None = None
+) -> Listing:
+    """A listing that the caller may see, locked until the transaction ends.
+
+    Raises:
+        ListingNotFound: there is none, or none that they may see.
+    """
+    found = select(Listing).where(Listing.id == listing_id, is_visible_to(actor))
+    if only is not None:
+        found = found.where(Listing.kind == only)
+    listing = await session.scalar(found.with_for_update(of=Listing).execution_options(populate_existing=True))
+    if listing is None:
+        raise ListingNotFound
+    return listing
+
+
+async def details_of(session: AsyncSession, listing: Listing) -> Any:
+    """The listing's row in its kind's table."""
+    return await session.get_one(kinds.get(listing.kind).table, listing.id)
+
+
+async def edit(session: AsyncSession, listing: Listing, versions: Versions, changes: dict[str, Any]) -> None:
+    """Change any part of a listing the caller owns and holds locked.
+
+    Raises:
+        PreconditionFailed: it changed since the caller read it.
+        ListingWrongState: it is not in a state in which owners edit.
+        ListingNeedsReview: what is changed makes it another thing, it is live, and listings are reviewed.
+        ListingIncomplete: a published listing would lack something that publishing needs.
+    """
+    versions.check(listing.version)
+    life.require(listing, Action.EDIT)
+    kind = kinds.get(listing.kind)
+    details = await details_of(session, listing)
+    old_price = (listing.price_amount, listing.currency)
+    changed = _assign(listing, kind, _columns({k: v for k, v in changes.items() if k != listing.kind}))
+    changed_details = kind.apply(details, changes.get(listing.kind) or {})
+    if not changed and not changed_details:
+        return
+    _check_consistency(listing)
+    if listing.status in (ListingStatus.PUBLISHED, ListingStatus.ON_HOLD):
+        if settings().listings.review == "manual" and changed_details & kind.high_risk:
+            raise ListingNeedsReview(errors=_field_errors(listing.kind, changed_details & kind.high_risk))
+        require_complete(listing, details)
+    await _find_cities(session, [listing])
+    _derive(listing, kind, details)
+    listing.is_edited_since_review = True
+    touch(listing)
+    if (listing.price_amount, listing.currency) != old_price:
+        await _record_price(session, listing, *old_price)
+    await session.flush()
+    fields = sorted(changed | {f"{listing.kind}.{name}" for name in changed_details})
+    await emit(session, ListingEdited(listing_id=listing.id, fields=fields))
+
+
+def touch(listing: Listing) -> None:
+    """Every change makes a new version."""
+    listing.version += 1
+    listing.updated_at = clock.now()
+
+
+def _check_consistency(listing: Listing) -> None:
+    if listing.rent_period is not None and listing.purpose != Purpose.RENT:
+        raise Invalid(errors=[FieldError("body", "/rent_period", "value_error", "rent_period goes with purpose rent")])
+
+
+def _field_errors(kind: str, names: Iterable[str]) -> list[FieldError]:
+    code, sentence = ListingNeedsReview.code, "changes what the listing offers"
+    return [FieldError("body", f"/{kind}/{name}", code, sentence) for name in sorted(names)]
+
+
+async def _record_price(
+    session: AsyncSession, listing: Listing, old_amount: int | None, old_currency: str | None
+) -> None:
+    listing.price_changed_at = clock.now()
+    if listing.price_amount is not None:
+        session.add(_price_of(listing))
+    await emit(
+        session,
+        ListingPriceChanged(
+            listing_id=listing.id,
+            old_amount=old_amount,
+            old_currency=old_currency,
+            new_amount=listing.price_amount,
+            new_currency=listing.currency,
+        ),
+    )
+
+
+def require_complete(listing: Listing, details: Any) -> None:
+    """Raises ListingIncomplete naming each field that publishing needs and the listing lacks."""
+    lacking = missing(listing, details)
+    if lacking:
+        errors = [FieldError("body", pointer, "missing", "is needed to publish") for pointer in lacking]
+        raise ListingIncomplete("Needed to publish: " + ", ".join(lacking), errors=errors)
+
+
+def missing(listing: Listing, details: Any) -> list[str]:
+    """JSON pointers to what publishing needs and the listing lacks."""
+    needed = {"/price": listing.price_amount, "/location/country": listing.country, "/location/city": listing.city}
+    lacking = [pointer for pointer, value in needed.items() if value is None]
+    return lacking + [f"/{listing.kind}/{name}" for name in kinds.get(listing.kind).missing(details)]
+
+
+async def delete(session: AsyncSession, listing: Listing, versions: Versions) -> None:
+    """Delete a listing that was never public.
+
+    Raises:
+        PreconditionFailed: it changed since the caller read it.
+        ListingWrongState: it is, or was, public; withdraw it.
+    """
+    versions.check(listing.version)
+    life.require(listing, Action.DELETE)
+    await session.delete(listing)
+    await session.flush()
+    await emit(session, ListingDeleted(listing_id=listing.id, owner_id=listing.owner_id))
+
+
+async def list_prices(session: AsyncSession, listing_id: UUID, viewer: Actor | None) -> list[ListingPrice]:
+    """The prices a visible listing has had, oldest first.
+
+    Raises:
+        ListingNotFound: there is none, or none that the viewer may see.
+    """
+    is_there = await session.scalar(select(Listing.id).where(Listing.id == listing_id, is_visible_to(viewer)))
+    if is_there is None:
+        raise ListingNotFound
+    found = await session.scalars(
+        select(ListingPrice)
+        .where(ListingPrice.listing_id == listing_id)
+        .order_by(ListingPrice.since, ListingPrice.id)
+        .limit(1000)
+    )
+    return list(found)

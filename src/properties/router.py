@@ -1,0 +1,85 @@
+"""`/properties`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from src.core.conditional import OptionalIfMatch, RequiredIfMatch
+from src.core.dependencies import AccountSuspended, Drafter, SessionDep, Viewer
+from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
+from src.core.pagination import BadCursor, SearchPage
+from src.core.strict import Router
+from src.listings import answers, search
+from src.listings import service as listings
+from src.listings.errors import (
+    ExternalIdTaken,
+    ListingIncomplete,
+    ListingNeedsReview,
+    ListingNotFound,
+    ListingWrongState,
+    NotYourListing,
+)
+from src.listings.models import ListingKind
+from src.properties import service
+from src.properties.schemas import PropertyCreate, PropertyListing, PropertySearch, PropertyUpdate
+
+router = Router(prefix="/properties", tags=["properties"])
+
+_WRITE = (Unauthorized, AccountSuspended)
+_OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, PreconditionFailed)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Save a property listing as a draft",
+    response_model=PropertyListing,
+    responses=raises(*_WRITE, ExternalIdTaken),
+)
+async def create_property(session: SessionDep, actor: Drafter, data: PropertyCreate) -> Response:
+    """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
+    [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
+    return await answers.whole(session, listing.id, actor, status=201)
+
+
+@router.get("", summary="Search properties", response_model=SearchPage[PropertyListing], responses=raises(BadCursor))
+async def search_properties(session: SessionDep, query: Annotated[PropertySearch, Query()]) -> Response:
+    """Public properties by words, filters, place and price. A filter given twice means either."""
+    body = await search.page(session, query, only=ListingKind.PROPERTY, columns=service.COLUMNS, orders=service.ORDERS)
+    return answers.json_answer(body)
+
+
+@router.get(
+    "/{listing_id}",
+    summary="Read a property listing",
+    response_model=PropertyListing,
+    responses=raises(ListingNotFound),
+)
+async def read_property(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+    """The whole listing, as `GET /listings/{id}` gives it."""
+    return await answers.whole(session, listing_id, viewer, only=ListingKind.PROPERTY)
+
+
+@router.patch(
+    "/{listing_id}",
+    summary="Change a property listing",
+    response_model=PropertyListing,
+    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingNeedsReview, ListingIncomplete),
+)
+async def edit_property(
+    session: SessionDep, actor: Drafter, listing_id: UUID, versions: RequiredIfMatch, changes: PropertyUpdate
+) -> Response:
+    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
+    listing = await listings.get_owned(session, listing_id, actor, ListingKind.PROPERTY)
+    await listings.edit(session, listing, versions, changes.changes())
+    return await answers.whole(session, listing_id, actor)
+
+
+@router.delete(
+    "/{listing_id}", status_code=204, summary="Delete a property listing that was never public", responses=raises(*_OWN)
+)
+async def delete_property(session: SessionDep, actor: Drafter, listing_id: UUID, versions: OptionalIfMatch) -> None:
+    """Drafts, and what a moderator sent back, can be deleted; anything else is withdrawn."""
+    listing = await listings.get_owned(session, listing_id, actor, ListingKind.PROPERTY)
+    await listings.delete(session, listing, versions)

@@ -1,0 +1,72 @@
+"""The property kind."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, null
+
+from src.core.security import keyed_hash
+from src.core.text import Weight, name_key
+from src.listings import kinds
+from src.listings.filters import Columns
+from src.listings.kinds import object_of
+from src.listings.models import ListingKind
+from src.listings.schemas import ListingFields
+from src.listings.search import Order
+from src.properties.models import Property, PropertyType, area
+from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
+
+_PLAIN = tuple(name for name in PropertyFacts.model_fields if name != "association_fee")
+
+
+class PropertyKind(kinds.Kind):
+    """Properties, as `listings` knows them."""
+
+    name = ListingKind.PROPERTY
+    table = Property
+    read_model = PropertyListing
+    fields = (*_PLAIN, "association_fee_amount", "title_number_hash")
+    high_risk = frozenset({"property_type", "living_area_m2", "lot_size_m2", "title_number_hash"})
+    is_address_staged = True
+
+    def apply(self, details: kinds.Details, fields: Mapping[str, Any]) -> set[str]:
+        """The fee becomes two columns, the title number a hash."""
+        columns = {name: value for name, value in fields.items() if name in _PLAIN}
+        if "association_fee" in fields:
+            fee = fields["association_fee"] or {"amount": None, "currency": None}
+            columns |= {"association_fee_amount": fee["amount"], "association_fee_currency": fee["currency"]}
+        if "title_number" in fields:
+            number = fields["title_number"]
+            columns["title_number_hash"] = keyed_hash("title-number", name_key(number)) if number else None
+        return super().apply(details, columns)
+
+    def needed(self, details: kinds.Details) -> Iterable[str]:
+        """Land is its lot; anything else has a living area."""
+        is_land = details.property_type == PropertyType.LAND
+        return ("property_type", "lot_size_m2" if is_land else "living_area_m2")
+
+    def search_text(self, details: kinds.Details) -> Iterable[tuple[Weight, str]]:
+        """What it is."""
+        yield "B", " ".join(filter(None, (details.property_type, details.property_sub_type)))
+        yield "C", " ".join(filter(None, (details.furnished, details.tenure)))
+
+    def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:  # noqa: ARG002 - nothing here is private
+        """The facts; of the title number, only whether there is one."""
+        amount, currency = Property.association_fee_amount, Property.association_fee_currency
+        fee = case((amount.is_not(None), object_of(amount=amount, currency=currency)), else_=null())
+        return {name: getattr(Property, name) for name in _PLAIN} | {
+            "association_fee": fee,
+            "has_title_number": Property.title_number_hash.is_not(None),
+        }
+
+
+def draft(data: PropertyCreate) -> tuple[ListingFields, dict[str, Any]]:
+    """What `listings.create` takes: the common fields, and the details apart."""
+    return data, data.property.model_dump()
+
+
+kind = PropertyKind()
+kinds.register(kind)
+
+COLUMNS: Columns = {name: getattr(Property, name) for name in _PLAIN}
+ORDERS = {"area_desc": Order((area, Property.listing_id), is_descending=True)}  # type: ignore[arg-type]

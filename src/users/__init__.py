@@ -1,0 +1,1 @@
+"""Owns: profiles. Emits: user.registered, user.edited. Listens to: nothing."""

