@@ -1,17 +1,19 @@
 """The command line, installed as `key2key`."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import orjson
 import typer
 import uvicorn
 from alembic.config import Config
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
@@ -21,11 +23,23 @@ from src.core.config import InsecureSettingsError, Settings
 from src.core.config import settings as load_settings
 from src.core.embedded import EmbeddedPostgresError
 from src.geo import loading as geo
+from src.imports import report
+from src.imports import service as imports
+from src.imports.errors import ImportRefusedError
+from src.imports.service import Outcome
+from src.imports.sheet import Sheet
 from src.main import create_app
 
-app = typer.Typer(help="Key2Key: serve the API and look after its data.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Key2Key: serve the API and look after its data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
+
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -37,8 +51,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
 
 
 @asynccontextmanager
@@ -64,8 +78,14 @@ def serve() -> None:
                 await _greet(settings)
             await uvicorn.Server(_uvicorn_config(application, settings)).serve()
 
-    with asyncio.Runner() as runner:
-        runner.run(work())
+    # uvicorn stops serving on these, then raises them again: what else we opened is to be closed as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    _run(work())
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _uvicorn_config(application: Any, settings: Settings) -> uvicorn.Config:
@@ -84,11 +104,82 @@ def _uvicorn_config(application: Any, settings: Settings) -> uvicorn.Config:
 
 async def _greet(settings: Settings) -> None:
     if settings.seed.enabled:
-        accounts = await demo.prepare(settings)
-        typer.echo("\nDemo accounts (development only), all with the password " + accounts.password)
-        typer.echo("  " + "  ".join(accounts.emails))
+        _tell(await demo.prepare(settings))
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(f"\nKey2Key serves {address}/api/v1 - read {address}/docs\n")
+
+
+def _tell(accounts: demo.Accounts) -> None:
+    typer.echo("\nDemo accounts (development only), all with the password " + accounts.password)
+    typer.echo("  " + "  ".join(accounts.emails))
+
+
+@app.command()
+def seed() -> None:
+    """Migrate, and fill in the demo accounts and listings (development only)."""
+    settings = load_settings()
+    if not settings.is_development:
+        _give_up("The demo accounts and listings belong to development", code=2)
+
+    async def work() -> None:
+        async with _database() as engine:
+            await _migrate(engine)
+            _tell(await demo.prepare(settings))
+
+    _run(work())
+
+
+@app.command("import")
+def import_listings(
+    file: Annotated[
+        Path, typer.Argument(help="CSV in UTF-8; its columns are the API's fields, prices in major units.")
+    ],
+    owner: Annotated[str, typer.Option(help="The e-mail address of the account whose listings they are to be.")],
+    default: Annotated[list[str], typer.Option(help="FIELD=VALUE, for rows that leave the field empty.")] = [],  # noqa: B006
+    draft: Annotated[bool, typer.Option(help="Land the rows as drafts and publish nothing.")] = False,
+) -> None:
+    """Import listings: rows that are in order land, and are published if complete; each of the others is named.
+
+    Rows that are there already, by their external_id, stay as they are: after whatever went wrong, import again.
+    The exit code is 1 if a row failed, and 2 if the file or the owner will not do.
+    """
+    try:
+        with file.open("rb") as opened:
+            sheet = Sheet(opened, _pairs(default))
+            figures = _run(_import(sheet, file.stat().st_size, owner, is_draft=draft))
+    except ImportRefusedError as exc:
+        _give_up(str(exc), code=2)
+    except SQLAlchemyError as exc:
+        _give_up(_outage(exc), code=1)
+    except OSError as exc:
+        _give_up(f"{typer.format_filename(file)}: {exc.strerror}", code=2)
+    if figures[Outcome.FAILED]:
+        raise typer.Exit(1)
+
+
+async def _import(sheet: Sheet, size: int, owner: str, *, is_draft: bool) -> report.Figures:
+    async with _database():
+        async with database.transaction() as session:
+            account = await imports.find_owner(session, owner)
+        return await report.tell(sheet, size, imports.land(sheet, account.id, is_draft=is_draft))
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = {name: value for name, _, value in (pair.partition("=") for pair in given)}
+    if not all(pairs.values()):
+        raise ImportRefusedError("--default wants FIELD=VALUE, as in --default city=Adama")
+    return pairs
+
+
+def _outage(exc: SQLAlchemyError) -> str:
+    if isinstance(exc, ProgrammingError):
+        return "The database has not the tables of this version: run `key2key migrate` first"
+    return "The database is not to be had. What was told above has landed; import the file again for the rest."
+
+
+def _give_up(sentence: str, *, code: int) -> NoReturn:
+    typer.secho(sentence, fg="red", err=True)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 SHORTEST_SECRET = 32
 PLACEHOLDERS = ("change", "default", "example", "secret", "password", "test")
 
 CommaSeparated = Annotated[list[str], NoDecode]
+RateLimit = Annotated[str, Field(pattern=r"^([1-9][0-9]*/(second|minute|hour|day))?$")]
 
 
 class Environment(StrEnum):
@@ -31,11 +32,14 @@ class InsecureSettingsError(Exception):
     """Start-up is refused; the message names each variable and never its value."""
 
 
+class UnreadableSettingsError(InsecureSettingsError):
+    """A variable does not hold what it should."""
+
+
 class DatabaseSettings(BaseModel):
     """PostgreSQL; without a URL, development runs an embedded server."""
 
     url: str | None = None
-    read_url: str | None = None
     pool_size: int = Field(10, ge=1, le=200)
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
@@ -67,8 +71,8 @@ class AuthSettings(BaseModel):
     refresh_grace_seconds: int = Field(30, ge=0, description="How long a lost refresh answer may be asked for again.")
     require_verified: bool | None = Field(None, description="Off in development unless set.")
     bcrypt_rounds: int = Field(12, ge=4, le=16)
-    register_limit: str = Field("", description="Registrations per client address, e.g. `20/hour`.")
-    login_limit: str = Field("", description="Logins per account and client address, e.g. `10/minute`.")
+    register_limit: RateLimit = Field("", description="Registrations per client address, e.g. `20/hour`.")
+    login_limit: RateLimit = Field("", description="Logins per account and client address, e.g. `10/minute`.")
 
 
 class ListingSettings(BaseModel):
@@ -122,7 +126,12 @@ class Settings(BaseSettings):
     """Everything that can be configured; the README's table is made from it."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", env_nested_delimiter="_", env_nested_max_split=1, env_ignore_empty=True
+        env_file=".env",
+        extra="ignore",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     environment: Environment = Environment.DEVELOPMENT
@@ -220,5 +229,15 @@ def _kept_secret(path: Path) -> bytes:
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once.
+
+    Raises:
+        UnreadableSettingsError: naming the variables that do not hold what they should.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        faults = [f"{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in exc.errors()]
+        raise UnreadableSettingsError("; ".join(faults)) from None
+    except SettingsError as exc:
+        raise UnreadableSettingsError(str(exc)) from None
