@@ -144,15 +144,17 @@ def import_listings(
     The exit code is 1 if a row failed, and 2 if the file or the owner will not do.
     """
     try:
-        with file.open("rb") as opened:
+        opened = file.open("rb")
+    except OSError as exc:
+        _give_up(f"{typer.format_filename(file)} cannot be read: {exc.strerror}", code=2)
+    try:
+        with opened:
             sheet = Sheet(opened, _pairs(default))
             figures = _run(_import(sheet, file.stat().st_size, owner, is_draft=draft))
     except ImportRefusedError as exc:
         _give_up(str(exc), code=2)
-    except SQLAlchemyError as exc:
+    except (SQLAlchemyError, OSError) as exc:
         _give_up(_outage(exc), code=1)
-    except OSError as exc:
-        _give_up(f"{typer.format_filename(file)}: {exc.strerror}", code=2)
     if figures[Outcome.FAILED]:
         raise typer.Exit(1)
 
@@ -171,7 +173,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _outage(exc: SQLAlchemyError) -> str:
+def _outage(exc: Exception) -> str:
     if isinstance(exc, ProgrammingError):
         return "The database has not the tables of this version: run `key2key migrate` first"
     return "The database is not to be had. What was told above has landed; import the file again for the rest."

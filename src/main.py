@@ -15,7 +15,7 @@ from src.auth.router import router as auth_router
 from src.core import database, docs, logging, problems, rate_limit, redis
 from src.core.config import Settings
 from src.core.config import settings as load_settings
-from src.core.middleware import BodyLimit, RequestContext, SecurityHeaders
+from src.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, SecurityHeaders
 from src.geo.router import router as geo_router
 from src.health.router import router as health_router
 from src.listings.router import make_router as make_listings_router
@@ -84,7 +84,12 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 max_age=600,
             )
         )
-    return [*layers, Middleware(BodyLimit, limit=settings.http.body_limit_bytes)]
+    return [
+        *layers,
+        Middleware(HeadAsGet),
+        Middleware(BodyLimit, limit=settings.http.body_limit_bytes),
+        Middleware(LastResort),
+    ]
 
 
 @asynccontextmanager

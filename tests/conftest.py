@@ -6,15 +6,17 @@ is rolled back, with a fresh session per request; with the fixture `committed` i
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_DIR = ROOT / ".data" / "test"
 
 # Before anything reads the settings: no variable of this machine may change what the tests see.
-for _name in ("DATABASE_URL", "DATABASE_READ_URL", "REDIS_URL", "AMQP_URL", "ENVIRONMENT", "SEED_PASSWORD", "LOG_FILE"):
+for _name in ("DATABASE_URL", "REDIS_URL", "AMQP_URL", "ENVIRONMENT", "SEED_PASSWORD", "LOG_FILE"):
     os.environ.pop(_name, None)
 os.environ |= {
     "AUTH_SECRET_KEY": "tests only: 9f1c4be07a52d86e31",
@@ -28,7 +30,7 @@ import httpx  # noqa: E402
 import pytest  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 from filelock import FileLock  # noqa: E402
-from sqlalchemy import NullPool, text  # noqa: E402
+from sqlalchemy import NullPool, event, text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: E402
 
@@ -146,16 +148,43 @@ async def app(application: FastAPI, storage: None) -> AsyncIterator[FastAPI]:
         yield application
 
 
+@pytest.fixture(scope="session")
+def openapi_contract(application: FastAPI) -> contract.Contract:
+    """The OpenAPI document, which every answer has to keep."""
+    return contract.Contract(application.openapi())
+
+
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: FastAPI, openapi_contract: contract.Contract) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the application; each answer is checked against the OpenAPI document."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
     async with httpx.AsyncClient(
         transport=transport,
         base_url="http://test",
-        event_hooks={"response": [contract.Contract(app.openapi()).check]},
+        event_hooks={"response": [openapi_contract.check]},
     ) as made:
         yield made
+
+
+@pytest.fixture
+def count_queries(engine: AsyncEngine) -> Callable[[], AbstractContextManager[list[str]]]:
+    """`with count_queries() as statements:` collects what is sent to the database, savepoints aside."""
+
+    @contextmanager
+    def collecting() -> Iterator[list[str]]:
+        statements: list[str] = []
+
+        def collect(*arguments: Any) -> None:
+            if "SAVEPOINT" not in arguments[2]:
+                statements.append(arguments[2])
+
+        event.listen(engine.sync_engine, "before_cursor_execute", collect)
+        try:
+            yield statements
+        finally:
+            event.remove(engine.sync_engine, "before_cursor_execute", collect)
+
+    return collecting
 
 
 @pytest.fixture

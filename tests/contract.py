@@ -18,6 +18,7 @@ class Contract:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.registry: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(document))
+        self.validators: dict[tuple[str, ...], jsonschema.Draft202012Validator] = {}
         self.paths = [
             (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path, operations)
             for path, operations in sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
@@ -51,6 +52,8 @@ class Contract:
         return None
 
     def _validate(self, body: Any, place: tuple[str, ...]) -> None:
-        pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
-        schema = {"$ref": f"urn:openapi#/paths/{quote(pointer)}"}
-        jsonschema.Draft202012Validator(schema, registry=self.registry).validate(body)
+        if place not in self.validators:
+            pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
+            schema = {"$ref": f"urn:openapi#/paths/{quote(pointer)}"}
+            self.validators[place] = jsonschema.Draft202012Validator(schema, registry=self.registry)
+        self.validators[place].validate(body)

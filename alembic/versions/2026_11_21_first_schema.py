@@ -17,7 +17,7 @@ depends_on: str | Sequence[str] | None = None
 APPEND_ONLY = ("events", "audit_log")
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - one table after the other
     op.execute("CREATE EXTENSION IF NOT EXISTS cube")
     op.create_table(
         "audit_log",
@@ -143,17 +143,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False)
     op.create_table(
         "city_names",
-        sa.Column("city_id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["city_id"], ["cities.id"], name=op.f("fk_city_names_city_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("city_id", "key", name=op.f("pk_city_names")),
-    )
-    op.create_index(
-        "ix_city_names_key_pattern",
-        "city_names",
-        ["key", "city_id"],
-        unique=False,
-        postgresql_ops={"key": "text_pattern_ops"},
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column("city_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("key", "city_id", name=op.f("pk_city_names")),
     )
     op.create_table(
         "listings",
@@ -241,6 +233,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_listings_city_id", "listings", ["city_id"], unique=False, postgresql_where=sa.text("is_public"))
     op.create_index(
+        "ix_listings_city_key", "listings", ["city_key"], unique=False, postgresql_where=sa.text("is_public")
+    )
+    op.create_index(
         "ix_listings_features",
         "listings",
         ["features"],
@@ -273,17 +268,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_listings_price",
         "listings",
-        ["kind", "price_amount", "id"],
+        ["kind", "currency", "price_amount", "id"],
         unique=False,
         postgresql_where=sa.text("is_public"),
     )
     op.create_index(
         "ix_listings_price_mixed",
         "listings",
-        ["price_amount", "id"],
+        ["price_amount", "id", "kind", "currency"],
         unique=False,
         postgresql_where=sa.text("is_public"),
     )
+    op.create_index("ix_listings_region", "listings", [sa.literal_column("lower(region)")], unique=False)
     op.create_index(
         "ix_listings_search",
         "listings",
@@ -301,6 +297,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("is_public"),
     )
     op.create_index("ix_listings_status_expires_at", "listings", ["status", "expires_at"], unique=False)
+    op.create_index("ix_listings_subdivision", "listings", [sa.literal_column("lower(subdivision)")], unique=False)
     op.create_index("uq_listings_owner_id_external_id", "listings", ["owner_id", "external_id"], unique=True)
     op.create_table(
         "favourites",
@@ -534,6 +531,7 @@ def downgrade() -> None:
     op.drop_index("ix_favourites_listing_id", table_name="favourites")
     op.drop_table("favourites")
     op.drop_index("uq_listings_owner_id_external_id", table_name="listings")
+    op.drop_index("ix_listings_subdivision", table_name="listings")
     op.drop_index("ix_listings_status_expires_at", table_name="listings")
     op.drop_index(
         "ix_listings_sphere", table_name="listings", postgresql_using="gist", postgresql_where=sa.text("is_public")
@@ -541,6 +539,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_listings_search", table_name="listings", postgresql_using="gin", postgresql_where=sa.text("is_public")
     )
+    op.drop_index("ix_listings_region", table_name="listings")
     op.drop_index("ix_listings_price_mixed", table_name="listings", postgresql_where=sa.text("is_public"))
     op.drop_index("ix_listings_price", table_name="listings", postgresql_where=sa.text("is_public"))
     op.drop_index("ix_listings_owner_id_id", table_name="listings")
@@ -550,9 +549,9 @@ def downgrade() -> None:
     op.drop_index(
         "ix_listings_features", table_name="listings", postgresql_using="gin", postgresql_where=sa.text("is_public")
     )
+    op.drop_index("ix_listings_city_key", table_name="listings", postgresql_where=sa.text("is_public"))
     op.drop_index("ix_listings_city_id", table_name="listings", postgresql_where=sa.text("is_public"))
     op.drop_table("listings")
-    op.drop_index("ix_city_names_key_pattern", table_name="city_names", postgresql_ops={"key": "text_pattern_ops"})
     op.drop_table("city_names")
     op.drop_index(op.f("ix_sessions_user_id"), table_name="sessions")
     op.drop_table("sessions")

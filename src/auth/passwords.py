@@ -34,26 +34,31 @@ def normalised(password: str) -> str:
 
 async def digest(password: str) -> str:
     """Hash a password, off the event loop."""
-    rounds = settings().auth.bcrypt_rounds
-    return (
-        await to_thread.run_sync(lambda: bcrypt.hashpw(_fixed(password), bcrypt.gensalt(rounds)), limiter=_hashing)
-    ).decode()
+    return await to_thread.run_sync(_hash, password, settings().auth.bcrypt_rounds, limiter=_hashing)
 
 
 async def matches(password: str, password_hash: str | None) -> bool:
     """Whether the password is right; without a hash, one is computed all the same so that the time tells nothing."""
     stored = password_hash or _nobodys_hash(settings().auth.bcrypt_rounds)
-    is_right = await to_thread.run_sync(bcrypt.checkpw, _fixed(password), stored.encode(), limiter=_hashing)
+    is_right = await to_thread.run_sync(_is_of, password, stored, limiter=_hashing)
     return is_right and password_hash is not None
+
+
+def _hash(password: str, rounds: int) -> str:
+    return bcrypt.hashpw(_fixed(password), bcrypt.gensalt(rounds)).decode()
+
+
+def _is_of(password: str, password_hash: str) -> bool:
+    return bcrypt.checkpw(_fixed(password), password_hash.encode())
 
 
 def _fixed(password: str) -> bytes:
     return base64.b64encode(hashlib.sha384(normalised(password).encode()).digest())
 
 
-@cache
 def _nobodys_hash(rounds: int) -> str:
-    return bcrypt.hashpw(b"nobody's password", bcrypt.gensalt(rounds)).decode()
+    """Well formed and as dear to check as anybody's; the zeros are the hash of no known password."""
+    return f"$2b${rounds:02}${'.' * 53}"
 
 
 @cache

@@ -3,12 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Depends, Form, Request
 
 from src.auth import service
 from src.auth.errors import BadCredentials, InvalidRefreshToken, SessionNotFound, WeakPassword
-from src.auth.schemas import RefreshRequest, SessionList, SessionRead, TokenPair, UserCreate
+from src.auth.schemas import LoginForm, RefreshRequest, SessionList, SessionRead, TokenPair, UserCreate
 from src.core import rate_limit
 from src.core.config import settings
 from src.core.dependencies import CurrentActor, SessionDep
@@ -43,16 +42,14 @@ async def register_user(session: SessionDep, data: UserCreate) -> UserRead:
 
 
 @router.post("/login", summary="Sign in", responses=raises(BadCredentials, TooManyRequests))
-async def log_in(
-    request: Request, session: SessionDep, form: Annotated[OAuth2PasswordRequestForm, Depends()]
-) -> TokenPair:
+async def log_in(request: Request, session: SessionDep, form: Annotated[LoginForm, Form()]) -> TokenPair:
     """Sign in with the OAuth2 password form; `username` is the e-mail address."""
     address = rate_limit.client_address(request)
-    await rate_limit.spend(request, settings().auth.login_limit, "login", users.email_key(form.username)[:254], address)
+    await rate_limit.spend(request, settings().auth.login_limit, "login", users.email_key(form.username), address)
     tokens = await service.log_in(
         session,
         email=form.username,
-        password=form.password,
+        password=form.password.get_secret_value(),
         user_agent=request.headers.get("user-agent"),
         ip=address,
     )

@@ -1,9 +1,9 @@
 """Registration, tokens and sessions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import EmailStr, Field, SecretStr
+from pydantic import BeforeValidator, ConfigDict, EmailStr, Field, SecretStr
 
 from src.auth.passwords import LONGEST, SHORTEST
 from src.core.schemas import Instant, Schema
@@ -15,18 +15,46 @@ Password = Annotated[
 ]
 
 
+LONGEST_EMAIL = 254
+
+
+def _alone(value: Any) -> Any:
+    """Pydantic would read `Hana <hana@example.com>` too, and drop the name."""
+    if isinstance(value, str) and "<" in value:
+        raise ValueError("must be an address alone, without a name")
+    return value
+
+
+Email = Annotated[EmailStr, BeforeValidator(_alone), Field(max_length=LONGEST_EMAIL, examples=["hana@example.com"])]
+
+
 class UserCreate(Schema):
     """What it takes to open an account."""
 
     full_name: FullName
-    email: Annotated[EmailStr, Field(max_length=254, examples=["hana@example.com"])]
+    email: Email
     password: Password
+
+
+class LoginForm(Schema):
+    """The OAuth2 password form (RFC 6749, section 4.3.2); what else a client sends is ignored.
+
+    Nothing may be longer than what an account can have: composing a megabyte of accents takes minutes.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    grant_type: Literal["password"] | None = None
+    username: str = Field(max_length=LONGEST_EMAIL, description="The e-mail address", examples=["hana@example.com"])
+    password: SecretStr = Field(
+        max_length=4 * LONGEST, description="A decomposed character may count for four", examples=["brown-hyena-41-tej"]
+    )
 
 
 class RefreshRequest(Schema):
     """A refresh token, to be exchanged or given up."""
 
-    refresh_token: str = Field(min_length=1, max_length=500)
+    refresh_token: str = Field(min_length=1, max_length=4000)
 
 
 class TokenPair(Schema):

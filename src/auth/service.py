@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.auth import passwords, refresh_tokens
@@ -31,15 +31,7 @@ class Tokens:
     expires_in: int
 
 
-async def register(
-    session: AsyncSession,
-    *,
-    full_name: str,
-    email: str,
-    password: str,
-    role: Role = Role.USER,
-    is_verified: bool = False,
-) -> User:
+async def register(session: AsyncSession, *, full_name: str, email: str, password: str) -> User:
     """Open an account with a password.
 
     Raises:
@@ -47,22 +39,21 @@ async def register(
         users.EmailTaken: the address has an account.
     """
     passwords.check(password)
-    user = await users.create(session, full_name=full_name, email=email, role=role, is_verified=is_verified)
-    await set_password(session, user.id, password)
+    # Before the first query, so that no connection is held while the hash runs.
+    password_hash = await passwords.digest(password)
+    user = await users.create(session, full_name=full_name, email=email)
+    await _keep(session, user.id, password_hash)
     return user
 
 
 async def set_password(session: AsyncSession, user_id: UUID, password: str) -> None:
     """Give a user this password, whatever they had before."""
-    password_hash = await passwords.digest(password)
+    await _keep(session, user_id, await passwords.digest(password))
+
+
+async def _keep(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
     await session.merge(Credential(user_id=user_id, password_hash=password_hash, changed_at=clock.now()))
     await session.flush()
-
-
-async def has_password(session: AsyncSession, user_id: UUID, password: str) -> bool:
-    """Whether this is the user's password."""
-    credential = await session.get(Credential, user_id)
-    return await passwords.matches(password, credential.password_hash if credential else None)
 
 
 async def log_in(session: AsyncSession, *, email: str, password: str, user_agent: str | None, ip: str | None) -> Tokens:
@@ -123,23 +114,7 @@ async def refresh(session: AsyncSession, token: str) -> Tokens:
     if found is None or not presented.belongs_to(found):
         raise InvalidRefreshToken
     now = clock.now()
-    rotated = await session.scalar(
-        update(AuthSession)
-        .where(
-            AuthSession.id == found.id,
-            AuthSession.generation == presented.generation,
-            AuthSession.ended_at.is_(None),
-            AuthSession.expires_at > now,
-        )
-        .values(
-            generation=AuthSession.generation + 1,
-            refreshed_at=now,
-            expires_at=_expiry(found.created_at, now),
-        )
-        .returning(AuthSession.id)
-        .execution_options(synchronize_session=False)
-    )
-    if rotated is None:
+    if not await _rotate(session, found, presented.generation, now):
         await session.refresh(found)
         if not _is_retry(found, presented, now):
             await _refuse(found, presented)
@@ -147,6 +122,28 @@ async def refresh(session: AsyncSession, token: str) -> Tokens:
     if user is None:
         raise InvalidRefreshToken
     return _tokens(user, found, presented.generation + 1)
+
+
+async def _rotate(session: AsyncSession, found: AuthSession, generation: int, now: datetime) -> bool:
+    """Whether it is this request that takes the live session from `generation` to the next."""
+    rotation = (
+        update(AuthSession)
+        .where(
+            AuthSession.id == found.id,
+            AuthSession.generation == generation,
+            AuthSession.ended_at.is_(None),
+            AuthSession.expires_at > now,
+        )
+        .values(generation=generation + 1, refreshed_at=now, expires_at=_expiry(found.created_at, now))
+        .returning(AuthSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    async with session.begin_nested() as attempt:
+        rotated = await session.scalar(rotation)
+        if rotated is None:
+            # PostgreSQL keeps a row locked that changed while we waited for it, and `_refuse` writes it from elsewhere.
+            await attempt.rollback()
+    return rotated is not None
 
 
 def _is_retry(found: AuthSession, presented: RefreshToken, now: datetime) -> bool:
@@ -159,7 +156,7 @@ async def _refuse(found: AuthSession, presented: RefreshToken) -> None:
     """A used token of a live session ends it; in a transaction of its own, since the request is rolled back."""
     if presented.generation < found.generation and found.ended_at is None:
         async with independent() as trace:
-            await _end(trace, found.user_id, [found.id])
+            await _end(trace, AuthSession.id == found.id)
             audit.record(trace, "auth.refresh_reused", actor_id=found.user_id, subject_id=found.id)
             await emit(trace, RefreshTokenReused(user_id=found.user_id, session_id=found.id))
     raise InvalidRefreshToken
@@ -190,24 +187,23 @@ async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> 
     Raises:
         SessionNotFound: it is not theirs, or has ended.
     """
-    if not await _end(session, actor.id, [session_id]):
+    if not await _end(session, AuthSession.id == session_id, AuthSession.user_id == actor.id):
         raise SessionNotFound
     audit.record(session, "auth.session_ended", actor_id=actor.id, subject_id=session_id)
     await emit(session, SessionEnded(user_id=actor.id, session_id=session_id))
 
 
 async def end_all_sessions(session: AsyncSession, actor: Actor) -> None:
-    """End every session of the caller."""
-    live = [opened.id for opened in await list_sessions(session, actor)]
-    ended = await _end(session, actor.id, live)
+    """End every session of the caller; an expired one too, since its last access token may still be good."""
+    ended = await _end(session, AuthSession.user_id == actor.id)
     audit.record(session, "auth.all_sessions_ended", actor_id=actor.id, subject_id=actor.id)
     await emit(session, *(SessionEnded(user_id=actor.id, session_id=session_id) for session_id in ended))
 
 
-async def _end(session: AsyncSession, user_id: UUID, session_ids: list[UUID]) -> list[UUID]:
+async def _end(session: AsyncSession, *which: ColumnElement[bool]) -> list[UUID]:
     ended = await session.scalars(
         update(AuthSession)
-        .where(AuthSession.id.in_(session_ids), AuthSession.user_id == user_id, AuthSession.ended_at.is_(None))
+        .where(*which, AuthSession.ended_at.is_(None))
         .values(ended_at=clock.now())
         .returning(AuthSession.id)
         .execution_options(synchronize_session=False)

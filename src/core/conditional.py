@@ -8,7 +8,7 @@ from fastapi import Depends, Header
 
 from src.core.errors import PreconditionFailed, PreconditionRequired
 
-_ETAG = re.compile(r'"(\d{1,9})-[0-9a-f]{8}"')
+_ETAG = re.compile(r'"([0-9]{1,9})-[0-9a-f]{8}"')
 
 
 def etag(version: int, body: bytes) -> str:
@@ -21,7 +21,9 @@ class Versions:
 
     def __init__(self, header: str | None) -> None:
         self._any = header is not None and header.strip() == "*"
-        self._versions = {int(version) for version in _ETAG.findall(header or "")}
+        # A weak tag (`W/"…"`) matches nothing: `If-Match` compares strongly.
+        tags = (_ETAG.fullmatch(tag.strip()) for tag in (header or "").split(","))
+        self._versions = {int(tag[1]) for tag in tags if tag}
         self.is_given = header is not None
 
     def check(self, version: int) -> None:

@@ -3,10 +3,13 @@
 `DATABASE_URL` is `settings().database.url`, `AUTH_SECRET_KEY` is `settings().auth.secret_key`, and so on.
 """
 
+import os
 import secrets
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -216,14 +219,16 @@ def _is_plain(origin: str) -> bool:
     return "*" not in origin and not origin.startswith("https://")
 
 
+@lru_cache
 def _kept_secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
+    """The secret in the file, made whole or not at all, so that two first starts agree on one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
     return path.read_bytes()
 
 

@@ -91,6 +91,7 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
         pool_timeout=config.pool_timeout,
         pool_pre_ping=True,
         connect_args=connect_args,
+        hide_parameters=True,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -19,6 +19,11 @@ class Dataset(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
     loaded_at: Mapped[datetime]
+
+
+async def lock(session: AsyncSession, name: str) -> None:
+    """Wait for whoever else is loading the data set, and keep others off it until the transaction ends."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
 async def loaded_version(session: AsyncSession, name: str) -> str | None:

@@ -134,13 +134,14 @@ _BY_SQLSTATE: dict[str, tuple[type[ProblemError], str]] = {
 }
 
 
-def constraint_problem(sqlstate: str, constraint: str | None, column: str | None) -> ProblemError:
+def constraint_problem(sqlstate: str, table: str | None, constraint: str | None, column: str | None) -> ProblemError:
     """The problem for a violated constraint: the registered one, or a general one naming the column."""
     if refusal := _refusals.get(constraint or ""):
         detail = refusal.error.title
         return refusal.error(detail, errors=[FieldError("body", refusal.pointer, refusal.error.code, detail)])
     error, sentence = _BY_SQLSTATE.get(sqlstate, (Invalid, "is not acceptable"))
-    name = column or (constraint or "value").split("_", 2)[-1]
+    # Constraints are called <kind>_<table>_<columns>, see `database.Base`.
+    name = column or (constraint or "value").partition(f"{table}_")[2] or "value"
     return error(f"{name} {sentence}", errors=[FieldError("body", f"/{name}", error.code, f"{name} {sentence}")])
 
 

@@ -1,12 +1,12 @@
-"""Pure-ASGI middleware: request id and access log, security headers, body limit."""
+"""Pure-ASGI middleware: request id and access log, security headers, body limit, HEAD, the last resort."""
 
 import re
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.core import problems
@@ -16,6 +16,8 @@ from src.core.errors import PayloadTooLarge, ProblemError, UnsupportedMediaType
 access_log = structlog.get_logger("access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_LENGTH = re.compile(r"[0-9]{1,15}")
+LONGEST_LOGGED_PATH = 1000
 
 
 class RequestContext:
@@ -30,8 +32,9 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        client = scope.get("client")
-        with structlog.contextvars.bound_contextvars(request_id=request_id, ip=client[0] if client else None):
+        ip = client[0] if (client := scope.get("client")) else None
+        # actor_id too: a request must not inherit the caller of the one before it on the same connection.
+        with structlog.contextvars.bound_contextvars(request_id=request_id, ip=ip, actor_id=None):
             await self._answer(scope, receive, send, request_id)
         return None
 
@@ -51,7 +54,7 @@ class RequestContext:
             access_log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=quote(scope["path"], errors="replace")[:LONGEST_LOGGED_PATH],
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
@@ -102,8 +105,8 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         if problem := self._refusal(Headers(scope=scope)):
-            return await _refuse(problem, scope, receive, send)
-        received, has_started = 0, False
+            return await problems.render(Request(scope), problem)(scope, receive, send)
+        received = 0
 
         async def receive_limited() -> Message:
             nonlocal received
@@ -113,28 +116,55 @@ class BodyLimit:
                 raise PayloadTooLarge(headers={"Connection": "close"})
             return message
 
+        return await self.app(scope, receive_limited, send)
+
+    def _refusal(self, headers: Headers) -> ProblemError | None:
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            return UnsupportedMediaType("Send the body without Content-Encoding")
+        length = headers.get("content-length", "0")
+        if not _LENGTH.fullmatch(length) or int(length) > self.limit:
+            return PayloadTooLarge(headers={"Connection": "close"})
+        return None
+
+
+class HeadAsGet:
+    """Answers HEAD as GET would be answered, without the body (RFC 9110, section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await self.app(scope, receive, send)
+
+        async def send_bodiless(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        return await self.app({**scope, "method": "GET"}, receive, send_bodiless)
+
+
+class LastResort:
+    """Answers what nobody foresaw; inside the other layers, so that this answer has its id and headers too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        has_started = False
+
         async def send_noticing(message: Message) -> None:
             nonlocal has_started
             has_started = True
             await send(message)
 
         try:
-            return await self.app(scope, receive_limited, send_noticing)
-        except PayloadTooLarge as problem:
+            return await self.app(scope, receive, send_noticing)
+        except Exception as exc:
             if has_started:
                 raise
-            return await _refuse(problem, scope, receive, send)
-
-    def _refusal(self, headers: Headers) -> ProblemError | None:
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            return UnsupportedMediaType("Send the body without Content-Encoding")
-        length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self.limit:
-            return PayloadTooLarge(headers={"Connection": "close"})
-        return None
-
-
-async def _refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
-    state: MutableMapping[str, Any] = scope.get("state", {})
-    answer = problems.response(problem, scope["path"], state.get("request_id", ""))
-    await answer(scope, receive, send)
+            answer = await problems.on_bug(Request(scope), exc)
+            return await answer(scope, receive, send)

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from src.core import errors
 from src.core.errors import ProblemError, raises
 from src.core.problems import Problem
+from src.core.security import InvalidToken
 
 JSON = "application/json"
 _HANDED_OUT: dict[str, Any] = {
@@ -48,13 +49,14 @@ def _finished(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document_errors(operation: dict[str, Any]) -> None:
-    always: list[type[ProblemError]] = [errors.Unavailable]
+    always: list[type[ProblemError]] = [errors.Invalid, errors.Unavailable]
+    if "security" in operation:
+        always.append(InvalidToken)
     if "requestBody" in operation:
         always += [errors.PayloadTooLarge, errors.UnsupportedMediaType]
     answers = operation["responses"]
     if JSON in answers.get("422", {}).get("content", {}):  # FastAPI's own, in a shape we do not answer with
         del answers["422"]
-        always.append(errors.Invalid)
     for status, documented in raises(*always).items():
         answers.setdefault(str(status), documented)
     operation["responses"] = dict(sorted(answers.items()))
@@ -96,5 +98,5 @@ def _example_of_type(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     if kind == "boolean":
         return False
     if kind == "string":
-        return _HANDED_OUT.get(schema.get("format", ""), "text")
+        return _HANDED_OUT.get(schema.get("format", ""), "text")[: schema.get("maxLength")]
     return None

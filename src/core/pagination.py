@@ -69,13 +69,14 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
     Raises:
         BadCursor: forged, damaged, or from a list with another scope.
     """
+    types = [TypeAdapter(key.type.python_type) for key in keys]
     try:
         digest, values = _signer().loads(cursor)
+        if digest == _digest(scope):
+            return [wanted.validate_python(value) for wanted, value in zip(types, values, strict=True)]
     except (BadData, ValueError, TypeError, RecursionError):
-        raise _bad_cursor() from None
-    if digest != _digest(scope):
-        raise _bad_cursor()
-    return [TypeAdapter(key.type.python_type).validate_python(value) for key, value in zip(keys, values, strict=True)]
+        pass
+    raise _bad_cursor()
 
 
 def _bad_cursor() -> BadCursor:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from src.core import errors
 from src.core.errors import FieldError, ProblemError
@@ -28,48 +29,77 @@ RETRY_SECONDS = 2
 _TRANSIENT_CLASSES = ("08", "53", "57", "58")
 _TRANSIENT_STATES = {"55P03", "40001", "40P01", "25P03", "25P02"}
 
+_BY_STATUS: dict[int, type[ProblemError]] = {
+    error.status: error
+    for error in (
+        errors.Unauthorized,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.MethodNotAllowed,
+        errors.PayloadTooLarge,
+        errors.UnsupportedMediaType,
+        errors.TooManyRequests,
+        errors.Unavailable,
+    )
+}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+LONGEST_PATH = 2000
+LONGEST_POINTER = 1000
+LONGEST_DETAIL = 10_000
+MOST_FIELDS = 100
+
 
 class ProblemField(BaseModel):
     """One refused field."""
 
+    model_config = ConfigDict(extra="forbid")
+
     where: str = Field(alias="in", description="body, query, path or header", max_length=10)
-    pointer: str = Field(description="JSON pointer (RFC 6901) to the field", max_length=1000)
+    pointer: str = Field(description="JSON pointer (RFC 6901) to the field", max_length=LONGEST_POINTER)
     code: str = Field(description="Stable, for programs", max_length=100)
-    detail: str = Field(description="For people", max_length=10_000)
+    detail: str = Field(description="For people", max_length=LONGEST_DETAIL)
 
 
 class Problem(BaseModel):
     """RFC 9457 problem document: the shape of every error answer."""
 
-    model_config = ConfigDict(title="Problem")
+    model_config = ConfigDict(title="Problem", extra="forbid")
 
     type: str = Field(max_length=200)
     title: str = Field(max_length=200)
     status: int = Field(ge=400, le=599)
-    detail: str = Field(max_length=10_000)
-    instance: str = Field(description="The path that was asked", max_length=10_000)
+    detail: str = Field(max_length=LONGEST_DETAIL)
+    instance: str = Field(description="The path that was asked", max_length=LONGEST_PATH)
     code: str = Field(description="Stable, for programs", max_length=100)
     request_id: str = Field(max_length=100)
-    errors: list[ProblemField] = Field(max_length=1000)
+    errors: list[ProblemField] = Field(max_length=MOST_FIELDS)
 
 
-def response(problem: ProblemError, path: str, request_id: str) -> Response:
-    """The problem as an HTTP answer."""
+def render(request: Request, problem: ProblemError) -> Response:
+    """The problem as the answer to this request."""
     document = {
         "type": errors.type_uri(problem.code),
         "title": problem.title,
         "status": problem.status,
-        "detail": problem.detail or problem.title,
-        "instance": path,
+        "detail": (problem.detail or problem.title)[:LONGEST_DETAIL],
+        "instance": _path(request)[:LONGEST_PATH],
         "code": problem.code,
-        "request_id": request_id,
-        "errors": [
-            {"in": field.where, "pointer": field.pointer, "code": field.code, "detail": field.detail}
-            for field in problem.errors
-        ],
+        "request_id": request.scope.get("state", {}).get("request_id", ""),
+        "errors": [_rendered(field) for field in problem.errors[:MOST_FIELDS]],
     }
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(orjson.dumps(document), problem.status, headers, MEDIA_TYPE)
+
+
+def _rendered(field: FieldError) -> dict[str, str]:
+    """Pointers and details may repeat what was sent, which may be long."""
+    pointer, detail = field.pointer[:LONGEST_POINTER], field.detail[:LONGEST_DETAIL]
+    return {"in": field.where, "pointer": pointer, "code": field.code, "detail": detail}
+
+
+def _path(request: Request) -> str:
+    return request.scope.get("raw_path", b"").split(b"?")[0].decode("ascii", "replace") or request.url.path
 
 
 def install(app: FastAPI) -> None:
@@ -79,27 +109,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for outage in (DBAPIError, PoolTimeoutError, RedisError, OSError, asyncio.TimeoutError):
         app.add_exception_handler(outage, _on_outage)
-    app.add_exception_handler(Exception, _on_bug)
-
-
-def _render(request: Request, problem: ProblemError) -> Response:
-    return response(problem, _path(request), request.scope.get("state", {}).get("request_id", ""))
-
-
-def _path(request: Request) -> str:
-    return request.scope.get("raw_path", b"").split(b"?")[0].decode("ascii", "replace") or request.url.path
+    app.add_exception_handler(Exception, on_bug)
 
 
 async def _on_problem(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, ProblemError)
-    return _render(request, exc)
+    return render(request, exc)
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    fields = [_field(error) for error in exc.errors()][:100]
+    fields = [_field(error) for error in exc.errors()[:MOST_FIELDS]]
     detail = "; ".join(f"{field.pointer or field.where}: {field.detail}" for field in fields[:5])
-    return _render(request, errors.Invalid(detail, errors=fields))
+    return render(request, errors.Invalid(detail, errors=fields))
 
 
 def _field(error: dict[str, Any]) -> FieldError:
@@ -116,23 +138,34 @@ def pointer(path: Sequence[object]) -> str:
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    """Answers of Starlette and FastAPI themselves; their 400s are bodies that are not what they claim to be."""
     assert isinstance(exc, HTTPException)
-    by_status = {problem.status: problem for problem in ProblemError.__subclasses__()}
-    problem = by_status.get(exc.status_code)
-    if problem is None:
-        problem = errors.Invalid if exc.status_code < 500 else ProblemError
-        # Starlette's own 400s: a body that cannot be read as the form or JSON it claims to be.
-    detail = None if exc.status_code in (404, 405) else str(exc.detail)
-    return _render(request, problem(detail, headers=dict(exc.headers or {})))
+    error = _BY_STATUS.get(exc.status_code, errors.Invalid if exc.status_code < 500 else ProblemError)
+    headers = dict(exc.headers or {})
+    if error is errors.MethodNotAllowed:
+        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+    return render(request, error(str(exc.detail) if error is errors.Invalid else None, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path: the router's own answer names only those of the first route that has the path."""
+    scope = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    allowed = [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join([*allowed, "HEAD"] if "GET" in allowed else allowed)
 
 
 async def _on_outage(request: Request, exc: Exception) -> Response:
     if isinstance(exc, DBAPIError) and (problem := _refused_by_database(exc)):
-        return _render(request, problem)
+        return render(request, problem)
     if isinstance(exc, DBAPIError) and not _is_transient(exc):
-        return await _on_bug(request, exc)
+        return await on_bug(request, exc)
     log.warning("dependency_unavailable", error=type(exc).__name__, reason=_reason(exc))
-    return _render(request, errors.Unavailable(headers={"Retry-After": str(RETRY_SECONDS)}))
+    return render(request, errors.Unavailable(headers={"Retry-After": str(RETRY_SECONDS)}))
 
 
 def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
@@ -140,9 +173,10 @@ def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
     state = _sqlstate(exc)
     cause = getattr(exc.orig, "__cause__", None)
     if isinstance(exc, IntegrityError) or state.startswith("23"):
-        return errors.constraint_problem(
-            state, getattr(cause, "constraint_name", None), getattr(cause, "column_name", None)
+        table, constraint, column = (
+            getattr(cause, name, None) for name in ("table_name", "constraint_name", "column_name")
         )
+        return errors.constraint_problem(state, table, constraint, column)
     if state.startswith("22"):
         log.warning("unstorable_value", sqlstate=state)
         return errors.Invalid("A value cannot be stored")
@@ -162,6 +196,7 @@ def _reason(exc: Exception) -> str:
     return _sqlstate(exc) if isinstance(exc, DBAPIError) else str(exc)[:200]
 
 
-async def _on_bug(request: Request, exc: Exception) -> Response:
+async def on_bug(request: Request, exc: Exception) -> Response:
+    """The answer to what nobody foresaw: the log has the trace, the client only the request id."""
     log.error("unhandled_error", error=type(exc).__name__, exc_info=exc)
-    return _render(request, ProblemError())
+    return render(request, ProblemError())

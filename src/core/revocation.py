@@ -1,4 +1,4 @@
-"""Ends access before a token expires: tokens of a user or session issued up to `not_before` are void.
+"""Ends access before a token expires: a user's tokens issued up to `not_before`, and all those of an ended session.
 
 The table is read through a cache of a few seconds in each process; committing a revocation clears it at once here.
 """
@@ -7,10 +7,10 @@ import time
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import event, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Uuid, event, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from src.core import clock
 from src.core.config import settings
@@ -21,7 +21,7 @@ CACHE_SECONDS = 3.0
 
 
 class Revocation(Base):
-    """A user or session whose tokens issued until then no longer count."""
+    """A user whose tokens issued until then no longer count, or a session that ended then."""
 
     __tablename__ = "revocations"
 
@@ -34,20 +34,27 @@ _cached_until = 0.0
 
 
 async def revoke(session: AsyncSession, *subjects: UUID) -> None:
-    """Void every access token of these users or sessions issued until now."""
-    if not subjects:
-        return
-    rows = insert(Revocation).values([{"subject": subject, "not_before": clock.now()} for subject in subjects])
+    """Void the access tokens of these users issued until now, and of these sessions for good."""
+    # One array, since a statement holds no more than 32,767 parameters.
+    each = select(func.unnest(literal(subjects, ARRAY(Uuid))), literal(clock.now()))
+    rows = insert(Revocation).from_select(["subject", "not_before"], each)
     latest = func.greatest(Revocation.not_before, rows.excluded.not_before)
     await session.execute(rows.on_conflict_do_update(index_elements=["subject"], set_={"not_before": latest}))
-    event.listen(session.sync_session, "after_commit", lambda _: forget(), once=True)
+    event.listen(session.sync_session, "after_commit", _forget_after_commit)
+
+
+def _forget_after_commit(_: Session) -> None:
+    """Called for each savepoint too; the last call, after the commit itself, is the one that counts."""
+    forget()
 
 
 async def is_revoked(actor: Actor) -> bool:
     """Whether the caller's token was voided; at most `CACHE_SECONDS` old news."""
     if time.monotonic() >= _cached_until:
         await _reload()
-    return any(actor.issued_at <= _cached[subject] for subject in (actor.id, actor.session_id) if subject in _cached)
+    not_before = _cached.get(actor.id)
+    # A session never comes back: whatever a refresh that raced with its end has issued is void as well.
+    return actor.session_id in _cached or (not_before is not None and actor.issued_at <= not_before)
 
 
 async def _reload() -> None:

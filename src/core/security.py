@@ -162,7 +162,9 @@ def _check_validity(claims: _Claims) -> None:
     auth, now = settings().auth, clock.now().timestamp()
     if (claims.iss, claims.aud) != (auth.issuer, auth.audience):
         raise InvalidToken
-    if claims.exp <= now - LEEWAY_SECONDS or max(claims.nbf, claims.iat) > now + LEEWAY_SECONDS:
+    # A life that was shortened since counts at once; `revocation` looks back no further than the present one.
+    expiry = min(claims.exp, claims.iat + auth.access_token_minutes * 60)
+    if expiry <= now - LEEWAY_SECONDS or max(claims.nbf, claims.iat) > now + LEEWAY_SECONDS:
         raise InvalidToken
 
 

@@ -13,21 +13,26 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from src.core.errors import UnsupportedMediaType
+from src.core.errors import ProblemError, UnsupportedMediaType
 
 # C0 but tab, newline and return; DEL; C1; surrogates; noncharacters.
 UNSAFE_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 # The only ways the above can stand in a body that orjson accepts.
 _SUSPICIOUS_JSON = re.compile(rb"\\[ubf]|\x7f|\xc2[\x80-\x9f]|\xef\xb7[\x90-\xaf]|\xef\xbf[\xbe\xbf]")
 _SUSPICIOUS_QUERY = re.compile(rb"%(?:[01]|7[fF]|[89a-fA-F])|[^\x20-\x7e]")
+_JSON_TYPES = re.compile(r"application/([^/ ]+\+)?json")
+_FORM_TYPES = re.compile(r"application/x-www-form-urlencoded|multipart/form-data")
 
+_UNKNOWN = "is no parameter of this path"
 _UNSAFE = "contains a control character or another character that cannot be stored"
 
 
@@ -124,27 +129,45 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given a `StrictRequest` whose path, query and content type are sound."""
         handle = super().get_route_handler()
-        reads_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+        readable = self._readable_types()
+        # Where there are query parameters, their model refuses the unknown ones.
+        takes_no_query = not _takes_query(self.dependant)
 
         async def strict(request: Request) -> Response:
             query = request.scope["query_string"]
             unsafe = [*_unsafe_query(query), *_unsafe_path(request.scope.get("raw_path") or b"")]
+            if takes_no_query:
+                unsafe += [_error(("query", name), "extra_forbidden", _UNKNOWN) for name in request.query_params]
             if unsafe:
                 raise RequestValidationError(unsafe)
-            if reads_json and _has_body(request) and not _is_json(request.headers.get("content-type", "")):
-                raise UnsupportedMediaType("Send the body as application/json")
-            return await handle(StrictRequest(request.scope, request.receive))
+            if readable and _has_body(request) and not readable.fullmatch(_media_type(request)):
+                raise UnsupportedMediaType
+            try:
+                return await handle(StrictRequest(request.scope, request.receive))
+            except HTTPException as exc:
+                # FastAPI makes a bare 400 of whatever fails while it reads the body; the cause says what and where.
+                if isinstance(exc.__cause__, (ProblemError, RequestValidationError)):
+                    raise exc.__cause__ from None
+                raise
 
         return strict
+
+    def _readable_types(self) -> re.Pattern[str] | None:
+        if self.body_field is None:
+            return None
+        return _FORM_TYPES if isinstance(self.body_field.field_info, Form) else _JSON_TYPES
+
+
+def _takes_query(dependant: Dependant) -> bool:
+    return bool(dependant.query_params) or any(_takes_query(below) for below in dependant.dependencies)
 
 
 def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-def _is_json(content_type: str) -> bool:
-    media_type = content_type.split(";", maxsplit=1)[0].strip().lower()
-    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class Router(APIRouter):

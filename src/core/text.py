@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Literal
 
 Weight = Literal["A", "B", "C", "D"]
@@ -10,11 +11,13 @@ Weight = Literal["A", "B", "C", "D"]
 _APOSTROPHES = str.maketrans("", "", "'’‘ʼʻ`´")
 _WORD = re.compile(r"[^\W_]+")
 LONGEST_WORD = 64
-MOST_WORDS = 1000
+MOST_WORDS = 10_000
 
 
 def fold(text: str) -> str:
     """Without case, accents, apostrophes and compatibility forms; idempotent."""
+    if text.isascii():
+        return text.lower().translate(_APOSTROPHES)
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_APOSTROPHES))
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return unicodedata.normalize("NFKC", bare).casefold().translate(_APOSTROPHES)
@@ -31,10 +34,13 @@ def name_key(name: str) -> str:
 
 
 def search_vector(parts: Iterable[tuple[Weight, str]]) -> str:
-    """A PostgreSQL `tsvector` literal. Made here, so that no server locale decides what a word is."""
+    """A PostgreSQL `tsvector` literal; past MOST_WORDS the lightest are left out.
+
+    Made here, so that no server locale decides what a word is.
+    """
     places: dict[str, list[str]] = {}
     position = 0
-    for weight, text in parts:
+    for weight, text in sorted(parts, key=itemgetter(0)):
         for word in words(text):
             position += 1
             if position > MOST_WORDS:

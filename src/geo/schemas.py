@@ -46,7 +46,7 @@ class CityRead(Schema):
     country: CountryCode
     region: str = Field(max_length=20, description="GeoNames code of the first-level division")
     name: str = Field(max_length=200)
-    names: list[str] = Field(max_length=1000)
+    names: list[Annotated[str, Field(max_length=400)]] = Field(max_length=1000)
     latitude: Latitude
     longitude: Longitude
     population: int = Field(ge=0, le=2**31 - 1)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,19 +15,27 @@ from src.core.security import Actor
 from src.listings import events, life
 from src.listings.errors import ListingNotEdited, ListingWrongState, OwnListing, SameModerator
 from src.listings.events import ListingMoved
+from src.listings.kinds import Kind
 from src.listings.life import Action
 from src.listings.models import HoldReason, Listing, ListingDecision, Purpose
 from src.listings.models import ListingStatus as S
-from src.listings.service import details_of, require_complete, touch
-from src.users import service as users
+from src.listings.service import Drafts, add, build, details_of, is_published_unseen, missing, require_complete, touch
 
 
 async def _move(session: AsyncSession, listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> None:
+    await _record(session, _moved(listing, action, target, fact))
+
+
+def _moved(listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> ListingMoved:
     life.require(listing, action)
     assert target in life.targets(action, listing.status), f"no edge {action} from {listing.status} to {target}"
     moved = fact(listing_id=listing.id, owner_id=listing.owner_id, old_status=listing.status, new_status=target)
     listing.status = target
     touch(listing)
+    return moved
+
+
+async def _record(session: AsyncSession, moved: ListingMoved) -> None:
     await session.flush()
     await emit(session, moved)
 
@@ -39,26 +48,41 @@ async def submit(session: AsyncSession, listing: Listing) -> None:
     """
     life.require(listing, Action.SUBMIT)
     require_complete(listing, await details_of(session, listing))
+    await _record(session, await _submitted(session, listing))
+
+
+async def create_submitted(
+    session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Drafts
+) -> list[tuple[Listing, list[str]]]:
+    """Save drafts and hand in those that lack nothing; each listing with what it lacks, as `missing` tells it.
+
+    Raises:
+        ExternalIdTaken: as `service.create` does.
+    """
+    built = await build(session, owner_id, kind, drafts)
+    lacking = [missing(listing, details) for listing, details in built]
+    made = [(listing, names) for (listing, _), names in zip(built, lacking, strict=True)]
+    moves = [await _submitted(session, listing) for listing, names in made if not names]
+    await add(session, built)
+    await emit(session, *moves)
+    return made
+
+
+async def _submitted(session: AsyncSession, listing: Listing) -> ListingMoved:
     if listing.status == S.REJECTED:
         if not listing.is_edited_since_review:
             raise ListingNotEdited
-        await _move(session, listing, Action.SUBMIT, S.PENDING_REVIEW, events.ListingSubmitted)
-    elif await _is_published_unseen(session, listing):
-        await _publish(session, listing, Action.SUBMIT)
-    else:
-        await _move(session, listing, Action.SUBMIT, S.PENDING_REVIEW, events.ListingSubmitted)
+    elif await is_published_unseen(session, listing):
+        return _published(listing, Action.SUBMIT)
+    return _moved(listing, Action.SUBMIT, S.PENDING_REVIEW, events.ListingSubmitted)
 
 
-async def _is_published_unseen(session: AsyncSession, listing: Listing) -> bool:
-    return settings().listings.review == "auto" or (await users.get(session, listing.owner_id)).is_trusted
-
-
-async def _publish(session: AsyncSession, listing: Listing, action: Action) -> None:
+def _published(listing: Listing, action: Action) -> ListingMoved:
     now = clock.now()
     listing.published_at = now
     listing.expires_at = now + _lifetime()
     listing.is_edited_since_review = False
-    await _move(session, listing, action, S.PUBLISHED, events.ListingPublished)
+    return _moved(listing, action, S.PUBLISHED, events.ListingPublished)
 
 
 def _lifetime() -> timedelta:
@@ -74,7 +98,7 @@ async def approve(session: AsyncSession, listing: Listing, moderator: Actor) -> 
     life.require(listing, Action.APPROVE)
     require_complete(listing, await details_of(session, listing))
     _decide(session, listing, moderator, Action.APPROVE, None)
-    await _publish(session, listing, Action.APPROVE)
+    await _record(session, _published(listing, Action.APPROVE))
 
 
 async def request_changes(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
@@ -195,7 +219,8 @@ async def _hold(session: AsyncSession, listing: Listing, action: Action, reason:
 
 async def _lift(session: AsyncSession, listing: Listing, action: Action, reason: HoldReason) -> None:
     if reason not in listing.hold_reasons:
-        raise ListingWrongState(f"The listing is not on hold by reason of {reason}")
+        held = f"A listing that is {listing.status}, but not by reason of {reason},"
+        raise ListingWrongState(f"{held} does not take the action {action}")
     listing.hold_reasons = [kept for kept in listing.hold_reasons if kept != reason]
     if reason is HoldReason.OWNER:
         _restart_clock(listing)
@@ -266,7 +291,7 @@ async def expire(session: AsyncSession, listing: Listing) -> None:
 
 def _forget_holds(listing: Listing) -> None:
     listing.hold_reasons = []
-    listing.held_at = None
+    _restart_clock(listing)
 
 
 async def renew(session: AsyncSession, listing: Listing) -> None:
@@ -278,7 +303,7 @@ async def renew(session: AsyncSession, listing: Listing) -> None:
     life.require(listing, Action.RENEW)
     require_complete(listing, await details_of(session, listing))
     was_edited = listing.status != S.PUBLISHED and listing.is_edited_since_review
-    if was_edited and not await _is_published_unseen(session, listing):
+    if was_edited and not await is_published_unseen(session, listing):
         await _move(session, listing, Action.RENEW, S.PENDING_REVIEW, events.ListingSubmitted)
         return
     listing.expires_at = _renewed(listing.expires_at)

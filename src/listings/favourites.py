@@ -85,7 +85,7 @@ async def _page(
     cursor: str | None,
 ) -> bytes:
     labelled = [key.label(f"key_{number}") for number, key in enumerate(keys)]
-    start = decode_cursor(scope, cursor, keys) if cursor else None
+    start = decode_cursor(scope, cursor, keys) if cursor is not None else None
     ordered = after(found.add_columns(*labelled), keys, start, descending=True).limit(limit + 1)
     rows = (await session.execute(ordered)).all()
     items, following = rows[:limit], None

@@ -121,9 +121,14 @@ class Listing(Base):
         Index("ix_listings_status_expires_at", "status", "expires_at"),
         Index("ix_listings_newest", "kind", "published_at", "id", postgresql_where=text("is_public")),
         Index("ix_listings_newest_mixed", "published_at", "id", postgresql_where=text("is_public")),
-        Index("ix_listings_price", "kind", "price_amount", "id", postgresql_where=text("is_public")),
-        Index("ix_listings_price_mixed", "price_amount", "id", postgresql_where=text("is_public")),
+        Index("ix_listings_price", "kind", "currency", "price_amount", "id", postgresql_where=text("is_public")),
+        # The last two columns only filter: any kind, any currency.
+        Index("ix_listings_price_mixed", "price_amount", "id", "kind", "currency", postgresql_where=text("is_public")),
         Index("ix_listings_city_id", "city_id", postgresql_where=text("is_public")),
+        Index("ix_listings_city_key", "city_key", postgresql_where=text("is_public")),
+        # Not partial: PostgreSQL would not use the statistics of these expressions.
+        Index("ix_listings_region", text("lower(region)")),
+        Index("ix_listings_subdivision", text("lower(subdivision)")),
         Index("ix_listings_search", "search", postgresql_using="gin", postgresql_where=text("is_public")),
         Index("ix_listings_features", "features", postgresql_using="gin", postgresql_where=text("is_public")),
         Index("ix_listings_sphere", "sphere", postgresql_using="gist", postgresql_where=text("is_public")),

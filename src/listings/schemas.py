@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from src.core.money import Money
-from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed
+from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed, left_out
 from src.core.security import Role
 from src.geo.schemas import CountryCode, Latitude, Longitude
 from src.listings.models import HoldReason, ListingKind, ListingStatus, Purpose, RentPeriod
@@ -48,7 +48,7 @@ class ListingFields(Schema):
     description: Description | None = None
     price: Money | None = None
     negotiable: bool = False
-    rent_period: RentPeriod | None = Field(None, description="Only with purpose `rent`")
+    rent_period: RentPeriod | None = Field(None, description="Only with purpose `rent`", examples=[None])
     location: Location = Location()
     language: LanguageTag | None = None
     features: Features = []
@@ -64,15 +64,15 @@ class ListingFields(Schema):
 class ListingUpdate(Schema):
     """Any part of a listing; what is left out stays, and null clears what may be empty."""
 
-    title: Title = "Toyota Vitz 2012"
-    purpose: Purpose = Purpose.SALE
+    title: Title = left_out()
+    purpose: Purpose = left_out()
     description: Description | None = None
     price: Money | None = None
-    negotiable: bool = False
-    rent_period: RentPeriod | None = None
-    location: Location = Location()
+    negotiable: bool = left_out()
+    rent_period: RentPeriod | None = Field(None, examples=[None])
+    location: Location = left_out()
     language: LanguageTag | None = None
-    features: Features = []
+    features: Features = left_out()
     external_id: ExternalId | None = None
 
     def changes(self) -> dict[str, Any]:

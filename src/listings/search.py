@@ -1,6 +1,6 @@
 """Searching: conditions, order, keyset page and capped total, in two statements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,20 +55,36 @@ async def page(
     Raises:
         BadCursor: the cursor is not of this search.
     """
-    wanted = [*conditions(search, {**LISTING_COLUMNS, **(columns or {})})]
+    matching = _matching(only, conditions(search, {**LISTING_COLUMNS, **(columns or {})}))
     order = _order(search, orders or {})
     scope = f"{only}:{search.scope()}"
-    start = decode_cursor(scope, search.cursor, order.keys) if search.cursor else None
+    start = decode_cursor(scope, search.cursor, order.keys) if search.cursor is not None else None
     keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
-    found = representations(None, only).add_columns(*keys).where(Listing.is_public, *wanted)
-    found = after(found, order.keys, start, descending=order.is_descending).limit(search.limit + 1)
-    rows = (await session.execute(found)).all()
-    total = await _total(session, only, wanted)
+    found = after(matching.add_columns(*keys), order.keys, start, descending=order.is_descending)
+    rows = (await session.execute(_represented(found.limit(search.limit + 1), only, order))).all()
+    total = (await session.scalars(_count(matching))).one()
     items = rows[: search.limit]
     cursor = None
     if len(rows) > search.limit:
         cursor = encode_cursor(scope, [getattr(items[-1], key.name) for key in keys])
     return page_of([document(row) for row in items], cursor, total)
+
+
+def _matching(only: ListingKind | None, wanted: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
+    return matching if only is None else join_details(matching, [kinds.get(only)], is_outer=False)
+
+
+def _represented(found: Select[Any], only: ListingKind | None, order: Order) -> Select[Any]:
+    """The rows found, as everybody sees them; made for these alone and not for all that were sorted."""
+    rows = found.subquery("found")
+    keys = [rows.c[f"key_{number}"] for number in range(len(order.keys))]
+    whole = representations(None, only).add_columns(*keys).join(rows, rows.c.id == Listing.id)
+    return whole.order_by(*(key.desc() if order.is_descending else key.asc() for key in keys))
+
+
+def _count(matching: Select[Any]) -> Select[int]:
+    return select(func.count()).select_from(matching.limit(TOTAL_CAP + 1).subquery())
 
 
 def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:
@@ -78,11 +94,3 @@ def page_of(items: list[bytes], cursor: str | None, total: int | None = None) ->
         counted = {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
         parts += [b',"total":', orjson.dumps(counted)]
     return b"".join([*parts, b"}"])
-
-
-async def _total(session: AsyncSession, only: ListingKind | None, wanted: list[ColumnElement[bool]]) -> int:
-    matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
-    if only is not None:
-        matching = join_details(matching, [kinds.get(only)], is_outer=False)
-    counted = select(func.count()).select_from(matching.limit(TOTAL_CAP + 1).subquery())
-    return (await session.scalars(counted)).one()

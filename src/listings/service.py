@@ -19,47 +19,72 @@ from src.geo import service as geo
 from src.listings import kinds, life
 from src.listings.errors import ListingIncomplete, ListingNeedsReview, ListingNotFound, NotYourListing
 from src.listings.events import ListingCreated, ListingDeleted, ListingEdited, ListingPriceChanged
-from src.listings.kinds import Kind
+from src.listings.kinds import Details, Kind
 from src.listings.life import Action
 from src.listings.models import Listing, ListingKind, ListingPrice, ListingStatus, Purpose
 from src.listings.queries import is_visible_to
 from src.listings.schemas import ListingFields
+from src.users import service as users
 
 # Two decimals are about a kilometre: the neighbourhood, not the door.
 STAGED_DECIMALS = 2
 
+Drafts = Sequence[tuple[ListingFields, Mapping[str, Any]]]
+Built = list[tuple[Listing, Details]]
 
 _OWN_FIELDS = set(ListingFields.model_fields)
 _OPTIONAL = ("description", "price_amount", "country", "city", "subdivision", "latitude", "language", "features")
 
 
-async def create(
-    session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Sequence[tuple[ListingFields, Mapping[str, Any]]]
-) -> list[Listing]:
+async def create(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Drafts) -> list[Listing]:
     """Save drafts, each given as its fields and those of its details.
 
     Raises:
         ExternalIdTaken: the owner has a listing with one of the external ids (from the database, on flush).
     """
+    built = await build(session, owner_id, kind, drafts)
+    await add(session, built)
+    return [listing for listing, _ in built]
+
+
+async def build(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Drafts) -> Built:
+    """Make drafts, and leave it to `add` to save them."""
     now = clock.now()
-    listings, details = [], []
+    built: Built = []
     for fields, extra in drafts:
         listing = Listing(
-            kind=kind.name, owner_id=owner_id, created_at=now, updated_at=now, features=[], hold_reasons=[], version=1
+            id=new_id(),
+            kind=kind.name,
+            owner_id=owner_id,
+            status=ListingStatus.DRAFT,
+            created_at=now,
+            updated_at=now,
+            features=[],
+            hold_reasons=[],
+            version=1,
         )
         _assign(listing, kind, _columns(fields.model_dump(include=_OWN_FIELDS)))
-        listing.id = new_id()
-        listings.append(listing)
-        details.append(kind.build(listing.id, extra))
-    await _find_cities(session, listings)
-    for listing, row in zip(listings, details, strict=True):
-        _derive(listing, kind, row)
+        built.append((listing, kind.build(listing.id, extra)))
+    await _find_cities(session, [listing for listing, _ in built])
+    for listing, details in built:
+        _derive(listing, kind, details)
+    return built
+
+
+async def add(session: AsyncSession, built: Built) -> None:
+    """Save what `build` made.
+
+    Raises:
+        ExternalIdTaken: as `create` does.
+    """
+    listings = [listing for listing, _ in built]
     session.add_all(listings)
     await session.flush()
-    session.add_all([*details, *(_price_of(listing) for listing in listings if listing.price_amount is not None)])
+    session.add_all(details for _, details in built)
+    session.add_all(_price_of(listing) for listing in listings if listing.price_amount is not None)
     await session.flush()
-    await emit(session, *(ListingCreated(listing_id=row.id, owner_id=owner_id, kind=kind.name) for row in listings))
-    return listings
+    facts = [ListingCreated(listing_id=row.id, owner_id=row.owner_id, kind=row.kind) for row in listings]
+    await emit(session, *facts)
 
 
 def _columns(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,9 +141,8 @@ def _search_text(listing: Listing) -> list[tuple[Weight, str]]:
 
 
 def _price_of(listing: Listing) -> ListingPrice:
-    return ListingPrice(
-        listing_id=listing.id, since=clock.now(), amount=listing.price_amount, currency=listing.currency
-    )
+    since = listing.price_changed_at or listing.created_at
+    return ListingPrice(listing_id=listing.id, since=since, amount=listing.price_amount, currency=listing.currency)
 
 
 async def get_owned(session: AsyncSession, listing_id: UUID, actor: Actor, only: ListingKind | None = None) -> Listing:
@@ -176,7 +200,7 @@ async def edit(session: AsyncSession, listing: Listing, versions: Versions, chan
         return
     _check_consistency(listing)
     if listing.status in (ListingStatus.PUBLISHED, ListingStatus.ON_HOLD):
-        if settings().listings.review == "manual" and changed_details & kind.high_risk:
+        if changed_details & kind.high_risk and not await is_published_unseen(session, listing):
             raise ListingNeedsReview(errors=_field_errors(listing.kind, changed_details & kind.high_risk))
         require_complete(listing, details)
     await _find_cities(session, [listing])
@@ -188,6 +212,11 @@ async def edit(session: AsyncSession, listing: Listing, versions: Versions, chan
     await session.flush()
     fields = sorted(changed | {f"{listing.kind}.{name}" for name in changed_details})
     await emit(session, ListingEdited(listing_id=listing.id, fields=fields))
+
+
+async def is_published_unseen(session: AsyncSession, listing: Listing) -> bool:
+    """Whether no moderator looks at it first: nowhere, or not at this owner's."""
+    return settings().listings.review == "auto" or (await users.get(session, listing.owner_id)).is_trusted
 
 
 def touch(listing: Listing) -> None:

@@ -1,12 +1,11 @@
 """Properties as clients write, read and search them; names from the RESO Data Dictionary 2.1."""
 
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from src.core.money import Money
-from src.core.schemas import Line, Schema, Slug, Trimmed
+from src.core.schemas import Day, Line, Schema, Slug, Trimmed, left_out
 from src.listings.filters import ListingSearch
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields, ListingRead, ListingUpdate
@@ -16,7 +15,6 @@ Count = Annotated[int, Field(ge=0, le=1000)]
 Year = Annotated[int, Field(ge=1000, le=2100, examples=[2018])]
 LivingArea = Annotated[float, Field(gt=0, le=10_000_000, description="Square metres", examples=[153.8])]
 LotSize = Annotated[float, Field(gt=0, le=100_000_000_000, description="Square metres", examples=[300])]
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2100, 12, 31))]
 
 
 class PropertyFacts(Schema):
@@ -49,7 +47,7 @@ class PropertyFacts(Schema):
 class PropertyFields(PropertyFacts):
     """What an owner says; publishing needs property_type and living_area_m2 (for land, lot_size_m2)."""
 
-    title_number: Annotated[Line, Trimmed, Field(min_length=1, max_length=60)] | None = Field(
+    title_number: Annotated[Line, Trimmed, Field(pattern=r"[^\W_]", min_length=1, max_length=60)] | None = Field(
         None, description="Number of the title deed; kept as a keyed hash and never shown"
     )
 
@@ -63,7 +61,7 @@ class PropertyCreate(ListingFields):
 class PropertyUpdate(ListingUpdate):
     """Any part of a property listing."""
 
-    property: PropertyFields = PropertyFields()
+    property: PropertyFields = left_out()
 
 
 class PropertyRead(PropertyFacts):

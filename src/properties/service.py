@@ -16,6 +16,12 @@ from src.listings.search import Order
 from src.properties.models import Property, PropertyType, area
 from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
 
+# Columns whose values are not as the client wrote them, and what the client calls them.
+_WRITTEN_AS = {
+    "association_fee_amount": "association_fee",
+    "association_fee_currency": "association_fee",
+    "title_number_hash": "title_number",
+}
 _PLAIN = tuple(name for name in PropertyFacts.model_fields if name != "association_fee")
 
 
@@ -26,7 +32,7 @@ class PropertyKind(kinds.Kind):
     table = Property
     read_model = PropertyListing
     fields = (*_PLAIN, "association_fee_amount", "title_number_hash")
-    high_risk = frozenset({"property_type", "living_area_m2", "lot_size_m2", "title_number_hash"})
+    high_risk = frozenset({"property_type", "living_area_m2", "lot_size_m2", "title_number"})
     is_address_staged = True
 
     def apply(self, details: kinds.Details, fields: Mapping[str, Any]) -> set[str]:
@@ -38,7 +44,7 @@ class PropertyKind(kinds.Kind):
         if "title_number" in fields:
             number = fields["title_number"]
             columns["title_number_hash"] = keyed_hash("title-number", name_key(number)) if number else None
-        return super().apply(details, columns)
+        return {_WRITTEN_AS.get(name, name) for name in super().apply(details, columns)}
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """Land is its lot; anything else has a living area."""

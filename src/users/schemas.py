@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 from pydantic_extra_types.phone_numbers import PhoneNumberValidator
 
-from src.core.schemas import Instant, Line, Schema, Text, Trimmed
+from src.core.schemas import Instant, Line, Schema, Text, Trimmed, left_out
 from src.core.security import Role
 from src.users.models import UserStatus
 
@@ -51,7 +51,7 @@ class UserRead(Schema):
 class UserUpdate(Schema):
     """Any part of one's profile; what is left out stays."""
 
-    full_name: FullName = "Hana Tesfaye"
+    full_name: FullName = left_out()
     phone: Phone | None = None
     about: About | None = None
-    language: Language = "en"
+    language: Language = left_out()

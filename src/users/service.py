@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import clock
+from src.core.errors import FieldError
 from src.core.events import emit
 from src.core.security import Role
 from src.users.errors import EmailTaken, UserNotFound
@@ -29,7 +30,7 @@ async def create(
         EmailTaken: the address has one.
     """
     if await find_by_email(session, email) is not None:
-        raise EmailTaken
+        raise EmailTaken(errors=[FieldError("body", "/email", EmailTaken.code, EmailTaken.title)])
     now = clock.now()
     user = User(
         full_name=full_name,

@@ -1,12 +1,12 @@
 """The vehicle kind, and reads that only vehicles have."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, cast, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import Numeric
 
 from src.core.text import Weight
 from src.listings import kinds
@@ -72,10 +72,22 @@ ORDERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Mileage:
+    """Compares mileages with a number of kilometres or miles: exactly, and so that the index of the sort serves."""
+
+    km_per_unit: Decimal
+
+    def __ge__(self, least: int) -> ColumnElement[bool]:
+        return and_(mileage_order >= least * self.km_per_unit, Vehicle.mileage_km.is_not(None))
+
+    def __le__(self, most: int) -> ColumnElement[bool]:
+        return mileage_order <= most * self.km_per_unit
+
+
 def columns(search: VehicleSearch) -> Columns:
-    """The columns that this search compares with: mileage in the unit it was asked in, exactly."""
-    per_unit = KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1)
-    return {**COLUMNS, "mileage": Vehicle.mileage_km / cast(per_unit, Numeric)}
+    """What this search compares with: the columns, and mileage in the unit it was asked in."""
+    return {**COLUMNS, "mileage": _Mileage(KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1))}
 
 
 async def count_makes(session: AsyncSession) -> list[Row[tuple[str, int]]]:

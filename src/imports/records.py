@@ -1,0 +1,123 @@
+"""Splits a CSV file into records, so that what is wrong with one of them costs only that one.
+
+RFC 4180 in UTF-8, with or without a byte order mark, whatever ends its lines. A quote that is never closed would make
+the rest of the file one cell; here it costs its own line, and reading goes on with the next. Memory stays flat: only a
+window of the file is held.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+CHUNK = 2**16
+# The longest record that is read, which is also the csv module's longest cell; a whole listing needs a third of it.
+LONGEST_RECORD = 2**17
+# How far ahead the end of a longer record is looked for, so that it can be passed over as one.
+LONGEST_WINDOW = 2**24
+
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+'
+_CELL = rb"(?:" + _QUOTED + rb'"|[^",\r\n][^,\r\n]*+)?+'
+_CELLS = _CELL + rb"(?:," + _CELL + rb")*+"
+_LINE_END = re.compile(rb"\r\n?|\n")
+_RECORD = re.compile(_CELLS + rb"(?:\r\n?|\n|\Z)")
+_OPEN = re.compile(_CELLS + _QUOTED + rb"\Z")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The cells of a record, or why it has none, and the line of the file on which it starts.
+
+    A byte that is not UTF-8 is a lone surrogate in its cell.
+    """
+
+    line: int
+    cells: list[str]
+    fault: str | None = None
+
+
+class Records:
+    """The records of a file; the first tells how many cells each must have. Blank ones are passed over."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._window, self._at, self._is_all = b"", 0, False
+        self._read = 0
+        self._line = 1
+        self._width: int | None = None
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file have been dealt with."""
+        return self._read - (len(self._window) - self._at)
+
+    def __iter__(self) -> Iterator[Record]:
+        while len(self._window) < len(_BYTE_ORDER_MARK) and self._widen():
+            pass
+        self._at = len(_BYTE_ORDER_MARK) if self._window.startswith(_BYTE_ORDER_MARK) else 0
+        while self._at < len(self._window) or self._widen():
+            record = self._next()
+            if record.fault or _is_filled(record.cells):
+                self._width = self._width or len(record.cells)
+                yield record
+
+    def _next(self) -> Record:
+        line, end = self._line, self._find_end()
+        if end is None:
+            self._skip_line()
+            return Record(line, [], "has a quote that is not closed, or one inside a quoted cell that is not doubled")
+        if end - self._at > LONGEST_RECORD:
+            self._advance(end)
+            return Record(line, [], f"is longer than {LONGEST_RECORD // 1024} KiB")
+        cells = _cells(self._window[self._at : end])
+        if self._width not in (None, len(cells)) and _is_filled(cells):
+            self._skip_line()  # and not all of its lines: a quote too many may have joined them
+            return Record(line, [], f"has {len(cells)} cells where the header has {self._width}")
+        self._advance(end)
+        return Record(line, cells)
+
+    def _find_end(self) -> int | None:
+        """Where in the window the record ends that starts here; None if its quotes are not in order."""
+        while True:
+            found = _RECORD.match(self._window, self._at)
+            end = found.end() if found else None
+            is_cut_off = end == len(self._window) or (end is None and _OPEN.match(self._window, self._at) is not None)
+            if not is_cut_off:
+                return end
+            if not self._widen():
+                return end if self._is_all else None
+
+    def _skip_line(self) -> None:
+        found = _LINE_END.search(self._window, self._at)
+        while found is None or found.end() == len(self._window):
+            self._at = found.start() if found else len(self._window)
+            if not self._widen():
+                break
+            found = _LINE_END.search(self._window)
+        self._advance(found.end() if found else len(self._window))
+
+    def _advance(self, end: int) -> None:
+        self._line += len(_LINE_END.findall(self._window, self._at, end))
+        self._at = end
+
+    def _widen(self) -> bool:
+        """Read on; False where the file ends or the window is as wide as it gets."""
+        rest = self._window[self._at :]
+        if len(rest) >= LONGEST_WINDOW:
+            return False
+        more = self._file.read(max(CHUNK, len(rest)))
+        self._is_all = not more
+        if more:
+            self._window, self._at = rest + more, 0
+            self._read += len(more)
+        return bool(more)
+
+
+def _is_filled(cells: list[str]) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
+def _cells(record: bytes) -> list[str]:
+    return next(csv.reader([record.decode("utf-8", "surrogateescape")], strict=True), [])
