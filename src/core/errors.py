@@ -178,5 +178,5 @@ def example(error: type[ProblemError]) -> dict[str, Any]:
 
 
 def type_uri(code: str) -> str:
-    """A relative URI, resolvable against the API: the error's place in our documentation."""
-    return f"/docs#problem-{code.replace('_', '-')}"
+    """The problem type (RFC 9457, section 3.1.1): a name, with nothing behind it to fetch."""
+    return f"urn:key2key:problem:{code.replace('_', '-')}"

@@ -61,7 +61,7 @@ class ListingSearch(PageQuery):
     """What every search understands."""
 
     q: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="Words, each of which may be the beginning of one", examples=["toyota vit"]
+        None, description="Up to twelve words, each of which may be the beginning of one", examples=["toyota vit"]
     )
     purpose: list[Purpose] = Field([], max_length=2)
     rent_period: list[RentPeriod] = Field([], max_length=4)
@@ -73,6 +73,8 @@ class ListingSearch(PageQuery):
     region: Names = []
     city: Names = Field([], description="By name in any language", examples=[["አዲስ አበባ"]])
     subdivision: Names = []
+    woreda: Names = []
+    postal_code: Names = []
     language: list[LanguageTag] = Field([], max_length=10)
     features: Annotated[list[Slug], Field(max_length=20, description="All of them")] = []
     owner_id: UUID | None = None
@@ -124,6 +126,8 @@ LISTING_COLUMNS: Columns = {
     "features": Listing.features,
     "region": func.lower(Listing.region),
     "subdivision": func.lower(Listing.subdivision),
+    "woreda": func.lower(Listing.woreda),
+    "postal_code": func.lower(Listing.postal_code),
 }
 
 

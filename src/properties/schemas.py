@@ -12,6 +12,7 @@ from src.listings.schemas import ListingFields, ListingRead, ListingUpdate
 from src.properties.models import Cooling, Furnished, PropertyCondition, PropertySubType, PropertyType, Tenure
 
 Count = Annotated[int, Field(ge=0, le=1000)]
+Level = Annotated[int, Field(ge=-20, le=1000, description="Floor of the entrance; 0 is the ground", examples=[3])]
 Year = Annotated[int, Field(ge=1000, le=2100, examples=[2018])]
 LivingArea = Annotated[float, Field(gt=0, le=10_000_000, description="Square metres", examples=[153.8])]
 LotSize = Annotated[float, Field(gt=0, le=100_000_000_000, description="Square metres", examples=[300])]
@@ -31,7 +32,7 @@ class PropertyFacts(Schema):
     year_renovated: Year | None = None
     rooms_total: Count | None = None
     stories_total: Count | None = None
-    entry_level: int | None = Field(None, ge=-20, le=1000, description="Floor of the entrance; 0 is the ground")
+    entry_level: Level | None = None
     garage_spaces: Count | None = None
     furnished: Furnished | None = None
     property_condition: PropertyCondition | None = None
@@ -88,26 +89,39 @@ class PropertySearch(ListingSearch):
     bedrooms_total: list[Count] = Field([], max_length=20)
     bedrooms_total_min: Count | None = None
     bedrooms_total_max: Count | None = None
+    bathrooms_full: list[Count] = Field([], max_length=20)
     bathrooms_full_min: Count | None = None
+    bathrooms_full_max: Count | None = None
+    bathrooms_half: list[Count] = Field([], max_length=20)
     bathrooms_half_min: Count | None = None
+    bathrooms_half_max: Count | None = None
     living_area_m2_min: LivingArea | None = None
     living_area_m2_max: LivingArea | None = None
     lot_size_m2_min: LotSize | None = None
     lot_size_m2_max: LotSize | None = None
+    year_built: list[Year] = Field([], max_length=20)
     year_built_min: Year | None = None
     year_built_max: Year | None = None
+    year_renovated: list[Year] = Field([], max_length=20)
     year_renovated_min: Year | None = None
+    year_renovated_max: Year | None = None
+    rooms_total: list[Count] = Field([], max_length=20)
     rooms_total_min: Count | None = None
     rooms_total_max: Count | None = None
+    stories_total: list[Count] = Field([], max_length=20)
     stories_total_min: Count | None = None
     stories_total_max: Count | None = None
-    entry_level_min: int | None = Field(None, ge=-20, le=1000)
-    entry_level_max: int | None = Field(None, ge=-20, le=1000)
+    entry_level: list[Level] = Field([], max_length=20)
+    entry_level_min: Level | None = None
+    entry_level_max: Level | None = None
+    garage_spaces: list[Count] = Field([], max_length=20)
     garage_spaces_min: Count | None = None
+    garage_spaces_max: Count | None = None
     furnished: list[Furnished] = Field([], max_length=5)
     property_condition: list[PropertyCondition] = Field([], max_length=10)
     cooling: list[Cooling] = Field([], max_length=5)
     pets_allowed: bool | None = None
+    availability_date_min: Day | None = None
     availability_date_max: Day | None = Field(None, description="Available by then")
     tenure: list[Tenure] = Field([], max_length=10)
     water_source: list[Slug] = Field([], max_length=10)

@@ -23,6 +23,12 @@ from src.vehicles.models import (
 
 Name = Annotated[Line, Trimmed, Field(min_length=1, max_length=60)]
 Year = Annotated[int, Field(ge=1885, le=2100, examples=[2012])]
+Displacement = Annotated[int, Field(ge=1, le=100_000, description="Cubic centimetres", examples=[1300])]
+Cylinders = Annotated[int, Field(ge=0, le=48, examples=[4])]
+Doors = Annotated[int, Field(ge=0, le=20, examples=[5])]
+Seats = Annotated[int, Field(ge=0, le=300, examples=[5])]
+PreviousOwners = Annotated[int, Field(ge=0, le=100, examples=[1])]
+RangeKm = Annotated[int, Field(ge=0, le=10_000, description="Kilometres on a full battery", examples=[400])]
 Mileage = Annotated[int, Field(ge=0, le=5_000_000, examples=[98000])]
 Vin = Annotated[
     str,
@@ -51,20 +57,20 @@ class VehicleFields(Schema):
     fuel_type: FuelType | None = None
     transmission: Transmission | None = None
     drive_wheel_configuration: DriveWheels | None = None
-    engine_displacement_cc: int | None = Field(None, ge=1, le=100_000)
+    engine_displacement_cc: Displacement | None = None
     engine_power_kw: float | None = Field(None, gt=0, le=10_000)
-    cylinders: int | None = Field(None, ge=0, le=48)
-    number_of_doors: int | None = Field(None, ge=0, le=20)
-    seating_capacity: int | None = Field(None, ge=0, le=300)
+    cylinders: Cylinders | None = None
+    number_of_doors: Doors | None = None
+    seating_capacity: Seats | None = None
     color: Name | None = None
     interior_type: InteriorType | None = None
     item_condition: ItemCondition | None = None
-    number_of_previous_owners: int | None = Field(None, ge=0, le=100)
+    number_of_previous_owners: PreviousOwners | None = None
     accident_history: AccidentHistory | None = None
     steering_position: SteeringPosition | None = None
     battery_kwh: float | None = Field(None, gt=0, le=10_000)
     battery_soh_pct: float | None = Field(None, ge=0, le=100, description="State of health, percent")
-    range_km: int | None = Field(None, ge=0, le=10_000)
+    range_km: RangeKm | None = None
     # A factory is no documented default: in a change, what is left out stays.
     charge_ports: list[Slug] = Field(default_factory=list, max_length=10, examples=[["type2", "ccs2"]])
     plate_code: Annotated[Line, Trimmed, Field(min_length=1, max_length=10)] | None = Field(
@@ -117,25 +123,35 @@ class VehicleSearch(ListingSearch):
     fuel_type: list[FuelType] = Field([], max_length=10)
     transmission: list[Transmission] = Field([], max_length=10)
     drive_wheel_configuration: list[DriveWheels] = Field([], max_length=10)
-    engine_displacement_cc_min: int | None = Field(None, ge=0, le=100_000)
-    engine_displacement_cc_max: int | None = Field(None, ge=0, le=100_000)
+    engine_displacement_cc: list[Displacement] = Field([], max_length=10)
+    engine_displacement_cc_min: Displacement | None = None
+    engine_displacement_cc_max: Displacement | None = None
     engine_power_kw_min: float | None = Field(None, ge=0, le=10_000)
     engine_power_kw_max: float | None = Field(None, ge=0, le=10_000)
-    cylinders: list[Annotated[int, Field(ge=0, le=48)]] = Field([], max_length=10)
-    number_of_doors: list[Annotated[int, Field(ge=0, le=20)]] = Field([], max_length=10)
-    seating_capacity_min: int | None = Field(None, ge=0, le=300)
-    seating_capacity_max: int | None = Field(None, ge=0, le=300)
+    cylinders: list[Cylinders] = Field([], max_length=10)
+    cylinders_min: Cylinders | None = None
+    cylinders_max: Cylinders | None = None
+    number_of_doors: list[Doors] = Field([], max_length=10)
+    number_of_doors_min: Doors | None = None
+    number_of_doors_max: Doors | None = None
+    seating_capacity: list[Seats] = Field([], max_length=10)
+    seating_capacity_min: Seats | None = None
+    seating_capacity_max: Seats | None = None
     color: Names = []
     interior_type: list[InteriorType] = Field([], max_length=10)
     item_condition: list[ItemCondition] = Field([], max_length=10)
-    number_of_previous_owners_max: int | None = Field(None, ge=0, le=100)
+    number_of_previous_owners: list[PreviousOwners] = Field([], max_length=10)
+    number_of_previous_owners_min: PreviousOwners | None = None
+    number_of_previous_owners_max: PreviousOwners | None = None
     accident_history: list[AccidentHistory] = Field([], max_length=10)
     steering_position: list[SteeringPosition] = Field([], max_length=2)
     battery_kwh_min: float | None = Field(None, ge=0, le=10_000)
     battery_kwh_max: float | None = Field(None, ge=0, le=10_000)
     battery_soh_pct_min: float | None = Field(None, ge=0, le=100)
-    range_km_min: int | None = Field(None, ge=0, le=10_000)
-    range_km_max: int | None = Field(None, ge=0, le=10_000)
+    battery_soh_pct_max: float | None = Field(None, ge=0, le=100)
+    range_km: list[RangeKm] = Field([], max_length=10)
+    range_km_min: RangeKm | None = None
+    range_km_max: RangeKm | None = None
     charge_ports: Annotated[list[Slug], Field(max_length=10, description="All of them")] = []
     plate_code: Names = []
     duty_status: list[DutyStatus] = Field([], max_length=10)
