@@ -110,7 +110,8 @@ async def _open_account(session: AsyncSession, person: _Person) -> User:
     user = await users.create(
         session, full_name=person.full_name, email=person.email, role=person.role, is_verified=True
     )
-    user.is_trusted = person.is_trusted
+    if person.is_trusted:
+        await users.trust(session, user)
     return user
 
 

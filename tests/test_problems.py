@@ -81,7 +81,7 @@ def problem_of(answer: Response, status: int) -> dict[str, Any]:
     assert problem["request_id"] == answer.headers["X-Request-ID"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert problem["type"] == "/docs#problem-" + problem["code"].replace("_", "-")
+    assert problem["type"] == "urn:key2key:problem:" + problem["code"].replace("_", "-")
     assert not [word for word in OURS if word in answer.text]
     return problem
 
