@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -42,11 +43,15 @@ ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
 
 
+class PortTakenError(Exception):
+    """Somebody else listens there, or this user may not."""
+
+
 def main() -> None:
     """Run a command; what the person at the keyboard can mend is one sentence, not a trace."""
     try:
         app()
-    except (InsecureSettingsError, EmbeddedPostgresError) as exc:
+    except (InsecureSettingsError, EmbeddedPostgresError, PortTakenError) as exc:
         typer.secho(str(exc), fg="red", err=True)
         sys.exit(1)
 
@@ -69,6 +74,7 @@ def serve() -> None:
     """Serve the API; in development, first migrate and, on the first run, fill in the demo."""
     settings = load_settings()
     application = create_app(settings)
+    _require_free_port(settings)
 
     async def work() -> None:
         # Held for the life of the server, so that the embedded database stays up between the two.
@@ -82,6 +88,17 @@ def serve() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     _run(work())
+
+
+def _require_free_port(settings: Settings) -> None:
+    """Told now, and not after the minute that a first run takes. Raises PortTakenError."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as exc:
+            reason = f"cannot listen on {settings.host}, port {settings.port} ({exc.strerror})"
+            raise PortTakenError(f"Key2Key {reason}: choose another, as in make run PORT=8001") from exc
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 BATCH = 50
 IDLE_SECONDS = 0.5
 OUTAGE_SECONDS = 2.0
-LONGEST_DELAY = timedelta(hours=1)
+LONGEST_DELAY_SECONDS = 3600
 
 
 def subscribe_all() -> None:
@@ -40,6 +40,9 @@ async def run() -> None:
             delivered = await deliver_batch()
         except (SQLAlchemyError, OSError) as exc:
             log.warning("relay_waits", error=type(exc).__name__)
+            await asyncio.sleep(OUTAGE_SECONDS)
+        except Exception:
+            log.exception("relay_failed")
             await asyncio.sleep(OUTAGE_SECONDS)
         else:
             if delivered < BATCH:
@@ -84,8 +87,13 @@ async def _deliver(session: AsyncSession, message: OutboxMessage, record: EventR
             .values(
                 attempts=message.attempts + 1,
                 last_error=type(exc).__name__,
-                next_attempt_at=clock.now() + min(timedelta(seconds=2**message.attempts), LONGEST_DELAY),
+                next_attempt_at=clock.now() + _delay(message.attempts),
             )
         )
         return False
     return True
+
+
+def _delay(attempts: int) -> timedelta:
+    """Twice as long each time, up to an hour."""
+    return timedelta(seconds=min(2 ** min(attempts, 12), LONGEST_DELAY_SECONDS))

@@ -174,3 +174,18 @@ async def test_an_event_nobody_subscribed_to_leaves_the_outbox_and_stays_a_fact(
     await ring(1)
     await relay.deliver_batch()
     assert (await count(OutboxMessage), await count(EventRecord)) == (0, 1)
+
+
+async def test_an_event_that_fails_for_weeks_waits_an_hour_at_most(subscribe: Subscribe) -> None:
+    async def fail(session: AsyncSession, event: BellRung) -> None:
+        raise RuntimeError
+
+    subscribe(fail)
+    await ring(1)
+    async with database.transaction() as session:
+        await session.execute(update(OutboxMessage).values(attempts=100))
+    assert await relay.deliver_batch() == 1
+    async with database.transaction() as session:
+        message = (await session.scalars(select(OutboxMessage))).one()
+    assert message.attempts == 101
+    assert message.next_attempt_at - clock.now() <= timedelta(hours=1)

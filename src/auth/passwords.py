@@ -6,7 +6,9 @@ The whole password counts: bcrypt reads 72 bytes and stops at NUL, so it is give
 import base64
 import hashlib
 import unicodedata
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import bcrypt
 from anyio import CapacityLimiter, to_thread
@@ -14,11 +16,16 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from src.auth.errors import WeakPassword
 from src.core.config import settings
-from src.core.errors import FieldError
+from src.core.errors import FieldError, Unavailable
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 SHORTEST, LONGEST = 8, 256
 # bcrypt releases the GIL; two at once leave the event loop its share of a small machine.
 _hashing = CapacityLimiter(2)
+# Some ten seconds of hashing; who comes later is better told so at once.
+LONGEST_QUEUE = 50
 
 
 def check(password: str, pointer: str = "/password") -> None:
@@ -34,14 +41,20 @@ def normalised(password: str) -> str:
 
 async def digest(password: str) -> str:
     """Hash a password, off the event loop."""
-    return await to_thread.run_sync(_hash, password, settings().auth.bcrypt_rounds, limiter=_hashing)
+    return await _aside(_hash, password, settings().auth.bcrypt_rounds)
 
 
 async def matches(password: str, password_hash: str | None) -> bool:
     """Whether the password is right; without a hash, one is computed all the same so that the time tells nothing."""
     stored = password_hash or _nobodys_hash(settings().auth.bcrypt_rounds)
-    is_right = await to_thread.run_sync(_is_of, password, stored, limiter=_hashing)
+    is_right = await _aside(_is_of, password, stored)
     return is_right and password_hash is not None
+
+
+async def _aside(hashing: Callable[[str, S], T], password: str, setting: S) -> T:
+    if _hashing.statistics().tasks_waiting >= LONGEST_QUEUE:
+        raise Unavailable(headers={"Retry-After": "5"})
+    return await to_thread.run_sync(hashing, password, setting, limiter=_hashing)
 
 
 def _hash(password: str, rounds: int) -> str:

@@ -45,6 +45,7 @@ async def register_user(session: SessionDep, data: UserCreate) -> UserRead:
 async def log_in(request: Request, session: SessionDep, form: Annotated[LoginForm, Form()]) -> TokenPair:
     """Sign in with the OAuth2 password form; `username` is the e-mail address."""
     address = rate_limit.client_address(request)
+    await rate_limit.spend(request, settings().auth.login_address_limit, "login-address", address)
     await rate_limit.spend(request, settings().auth.login_limit, "login", users.email_key(form.username), address)
     tokens = await service.log_in(
         session,

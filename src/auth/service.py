@@ -156,9 +156,9 @@ async def _refuse(found: AuthSession, presented: RefreshToken) -> None:
     """A used token of a live session ends it; in a transaction of its own, since the request is rolled back."""
     if presented.generation < found.generation and found.ended_at is None:
         async with independent() as trace:
-            await _end(trace, AuthSession.id == found.id)
-            audit.record(trace, "auth.refresh_reused", actor_id=found.user_id, subject_id=found.id)
-            await emit(trace, RefreshTokenReused(user_id=found.user_id, session_id=found.id))
+            if await _end(trace, AuthSession.id == found.id):
+                audit.record(trace, "auth.refresh_reused", actor_id=found.user_id, subject_id=found.id)
+                await emit(trace, RefreshTokenReused(user_id=found.user_id, session_id=found.id))
     raise InvalidRefreshToken
 
 

@@ -1,6 +1,6 @@
 """The only source of time."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _offset = timedelta()
 
@@ -8,11 +8,6 @@ _offset = timedelta()
 def now() -> datetime:
     """The current instant, aware, in UTC."""
     return datetime.now(UTC) + _offset
-
-
-def today() -> date:
-    """The current date in UTC."""
-    return now().date()
 
 
 def advance(by: timedelta) -> None:

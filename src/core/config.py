@@ -43,7 +43,7 @@ class DatabaseSettings(BaseModel):
     """PostgreSQL; without a URL, development runs an embedded server."""
 
     url: str | None = None
-    pool_size: int = Field(10, ge=1, le=200)
+    pool_size: int = Field(10, ge=2, le=200)
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
     lock_timeout_ms: int = Field(5_000, ge=1)
@@ -76,6 +76,7 @@ class AuthSettings(BaseModel):
     bcrypt_rounds: int = Field(12, ge=4, le=16)
     register_limit: RateLimit = Field("", description="Registrations per client address, e.g. `20/hour`.")
     login_limit: RateLimit = Field("", description="Logins per account and client address, e.g. `10/minute`.")
+    login_address_limit: RateLimit = Field("", description="Logins per client address, whatever the account.")
 
 
 class ListingSettings(BaseModel):
@@ -166,6 +167,7 @@ class Settings(BaseSettings):
             auth.require_verified = not development
         auth.register_limit = auth.register_limit or ("600/minute" if development else "20/hour")
         auth.login_limit = auth.login_limit or ("60/minute" if development else "10/minute")
+        auth.login_address_limit = auth.login_address_limit or ("600/minute" if development else "100/minute")
         listings.review = listings.review or ("auto" if development else "manual")
         if self.docs.enabled is None:
             self.docs.enabled = development

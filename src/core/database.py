@@ -81,6 +81,7 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
         # survives, names must not collide, and start-up parameters belong to the role.
         connect_args |= {
             "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"__k2k_{uuid4()}__",
             "server_settings": {},
         }

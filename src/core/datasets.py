@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,6 +23,7 @@ class Dataset(Base):
 
 async def lock(session: AsyncSession, name: str) -> None:
     """Wait for whoever else is loading the data set, and keep others off it until the transaction ends."""
+    await session.execute(text("SET LOCAL lock_timeout = 0"))
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 

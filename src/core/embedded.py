@@ -203,6 +203,7 @@ class _Cluster:
             capture_output=True,
             check=False,
             text=True,
+            timeout=2 * PATIENCE,
             pass_fds=inherited,
             start_new_session=True,  # Ctrl-C is for the application, which then stops the server in good order
             **identity,

@@ -22,8 +22,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from src.core import clock
 from src.core.database import Base, new_id, transaction
 
-CHANNEL = "outbox"
-
 
 class Event(BaseModel):
     """A fact in the past tense; ids and changed, non-personal values only. Subclass with `name="noun.verbed"`."""

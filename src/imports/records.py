@@ -66,17 +66,23 @@ class Records:
     def _next(self) -> Record:
         line, end = self._line, self._find_end()
         if end is None:
-            self._skip_line()
-            return Record(line, [], "has a quote that is not closed, or one inside a quoted cell that is not doubled")
+            return self._broken(line)
         if end - self._at > LONGEST_RECORD:
             self._advance(end)
             return Record(line, [], f"is longer than {LONGEST_RECORD // 1024} KiB")
-        cells = _cells(self._window[self._at : end])
+        try:
+            cells = _cells(self._window[self._at : end])
+        except csv.Error:  # the file ends inside a quoted cell
+            return self._broken(line)
         if self._width not in (None, len(cells)) and _is_filled(cells):
             self._skip_line()  # and not all of its lines: a quote too many may have joined them
             return Record(line, [], f"has {len(cells)} cells where the header has {self._width}")
         self._advance(end)
         return Record(line, cells)
+
+    def _broken(self, line: int) -> Record:
+        self._skip_line()
+        return Record(line, [], "has a quote that is not closed, or one inside a quoted cell that is not doubled")
 
     def _find_end(self) -> int | None:
         """Where in the window the record ends that starts here; None if its quotes are not in order."""

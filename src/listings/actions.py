@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import audit, clock
 from src.core.config import settings
+from src.core.errors import invalid_field
 from src.core.events import emit
 from src.core.money import Money
 from src.core.security import Actor
@@ -257,9 +258,11 @@ async def close(session: AsyncSession, listing: Listing, price: Money | None) ->
     """Sold or rented, by purpose; for what, if the owner says.
 
     Raises:
-        ListingWrongState.
+        ListingWrongState, Invalid: the price is in another currency than was asked.
     """
     life.require(listing, Action.CLOSE)
+    if price is not None and price.currency != listing.currency:
+        raise invalid_field("/price/currency", "other_currency", f"the listing asks for {listing.currency}")
     listing.closed_at = clock.now()
     if price is not None:
         listing.close_price_amount, listing.close_price_currency = price.amount, price.currency

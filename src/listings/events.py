@@ -31,7 +31,7 @@ class ListingPriceChanged(Event, name="listing.price_changed"):
 
 
 class ListingDeleted(Event, name="listing.deleted"):
-    """A listing that was never public is gone."""
+    """A draft, or what a moderator sent back, is gone."""
 
     listing_id: UUID
     owner_id: UUID

@@ -55,7 +55,7 @@ def _edge(action: Action, who: Who, sources: set[S], targets: set[S]) -> Edge:
     return Edge(action, who, frozenset(sources), frozenset(targets))
 
 
-_NEVER_PUBLIC = {S.DRAFT, S.CHANGES_REQUESTED, S.REJECTED}
+_UNSUBMITTED = {S.DRAFT, S.CHANGES_REQUESTED, S.REJECTED}
 _LIVE = {S.PUBLISHED, S.RESERVED, S.ON_HOLD}
 
 EDGES: tuple[Edge, ...] = (
@@ -82,9 +82,9 @@ EDGES: tuple[Edge, ...] = (
     _edge(Action.ARCHIVE, Who.SYSTEM, {S.SOLD, S.RENTED, S.WITHDRAWN, S.EXPIRED, S.REJECTED}, {S.ARCHIVED}),
 )
 
-DELETABLE = frozenset(_NEVER_PUBLIC)
+DELETABLE = frozenset(_UNSUBMITTED)
 # Not while a moderator is reading it, somebody has a claim on it, or its life is over.
-EDITABLE = frozenset(_NEVER_PUBLIC | {S.PUBLISHED, S.ON_HOLD, S.WITHDRAWN, S.EXPIRED})
+EDITABLE = frozenset(_UNSUBMITTED | {S.PUBLISHED, S.ON_HOLD, S.WITHDRAWN, S.EXPIRED})
 
 
 def targets(action: Action, source: str) -> frozenset[S]:

@@ -41,7 +41,7 @@ class RentPeriod(StrEnum):
 
 
 class ListingStatus(StrEnum):
-    """Where a listing is in its life; see `life.py` for the edges."""
+    """Where a listing is in its life."""
 
     DRAFT = "draft"
     PENDING_REVIEW = "pending_review"

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from src.core.money import Money
 from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed, left_out
@@ -54,11 +54,12 @@ class ListingFields(Schema):
     features: Features = []
     external_id: ExternalId | None = None
 
-    @model_validator(mode="after")
-    def _period_is_of_rent(self) -> "ListingFields":
-        if self.rent_period is not None and self.purpose is not Purpose.RENT:
+    @field_validator("rent_period")
+    @classmethod
+    def _period_is_of_rent(cls, value: RentPeriod | None, info: ValidationInfo) -> RentPeriod | None:
+        if value is not None and info.data.get("purpose", Purpose.RENT) is not Purpose.RENT:
             raise ValueError("rent_period goes with purpose rent")
-        return self
+        return value
 
 
 class ListingUpdate(Schema):

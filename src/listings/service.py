@@ -1,6 +1,7 @@
 """Use cases of writing listings; with `actions.py`, the only writer of their tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from src.listings.events import ListingCreated, ListingDeleted, ListingEdited, L
 from src.listings.kinds import Details, Kind
 from src.listings.life import Action
 from src.listings.models import Listing, ListingKind, ListingPrice, ListingStatus, Purpose
-from src.listings.queries import is_visible_to
+from src.listings.queries import is_private_to, is_visible_to
 from src.listings.schemas import ListingFields
 from src.users import service as users
 
@@ -81,7 +82,7 @@ async def add(session: AsyncSession, built: Built) -> None:
     session.add_all(listings)
     await session.flush()
     session.add_all(details for _, details in built)
-    session.add_all(_price_of(listing) for listing in listings if listing.price_amount is not None)
+    session.add_all(_price_of(row, row.created_at) for row in listings if row.price_amount is not None)
     await session.flush()
     facts = [ListingCreated(listing_id=row.id, owner_id=row.owner_id, kind=row.kind) for row in listings]
     await emit(session, *facts)
@@ -140,8 +141,7 @@ def _search_text(listing: Listing) -> list[tuple[Weight, str]]:
     ]
 
 
-def _price_of(listing: Listing) -> ListingPrice:
-    since = listing.price_changed_at or listing.created_at
+def _price_of(listing: Listing, since: datetime) -> ListingPrice:
     return ListingPrice(listing_id=listing.id, since=since, amount=listing.price_amount, currency=listing.currency)
 
 
@@ -169,7 +169,9 @@ async def get_visible(
     found = select(Listing).where(Listing.id == listing_id, is_visible_to(actor))
     if only is not None:
         found = found.where(Listing.kind == only)
-    listing = await session.scalar(found.with_for_update(of=Listing).execution_options(populate_existing=True))
+    listing = await session.scalar(
+        found.with_for_update(of=Listing, key_share=True).execution_options(populate_existing=True)
+    )
     if listing is None:
         raise ListingNotFound
     return listing
@@ -238,9 +240,11 @@ def _field_errors(kind: str, names: Iterable[str]) -> list[FieldError]:
 async def _record_price(
     session: AsyncSession, listing: Listing, old_amount: int | None, old_currency: str | None
 ) -> None:
-    listing.price_changed_at = clock.now()
+    now = clock.now()
+    if listing.published_at is not None:
+        listing.price_changed_at = now
     if listing.price_amount is not None:
-        session.add(_price_of(listing))
+        session.add(_price_of(listing, now))
     await emit(
         session,
         ListingPriceChanged(
@@ -269,7 +273,7 @@ def missing(listing: Listing, details: Any) -> list[str]:
 
 
 async def delete(session: AsyncSession, listing: Listing, versions: Versions) -> None:
-    """Delete a listing that was never public.
+    """Delete a draft, or what a moderator sent back.
 
     Raises:
         PreconditionFailed: it changed since the caller read it.
@@ -283,13 +287,14 @@ async def delete(session: AsyncSession, listing: Listing, versions: Versions) ->
 
 
 async def list_prices(session: AsyncSession, listing_id: UUID, viewer: Actor | None) -> list[ListingPrice]:
-    """The prices a visible listing has had, oldest first.
+    """The prices a visible listing has had, oldest first; what a draft was priced at is its owner's affair.
 
     Raises:
         ListingNotFound: there is none, or none that the viewer may see.
     """
-    is_there = await session.scalar(select(Listing.id).where(Listing.id == listing_id, is_visible_to(viewer)))
-    if is_there is None:
+    visible = select(Listing.published_at, is_private_to(viewer).label("is_private"))
+    listing = (await session.execute(visible.where(Listing.id == listing_id, is_visible_to(viewer)))).one_or_none()
+    if listing is None:
         raise ListingNotFound
     found = await session.scalars(
         select(ListingPrice)
@@ -297,4 +302,11 @@ async def list_prices(session: AsyncSession, listing_id: UUID, viewer: Actor | N
         .order_by(ListingPrice.since, ListingPrice.id)
         .limit(1000)
     )
-    return list(found)
+    prices = list(found)
+    return prices if listing.is_private else _since(listing.published_at, prices)
+
+
+def _since(published_at: datetime, prices: list[ListingPrice]) -> list[ListingPrice]:
+    """The price at publication and those that followed."""
+    before = sum(price.since <= published_at for price in prices)
+    return prices[max(before - 1, 0) :]

@@ -77,7 +77,7 @@ async def edit_property(
 
 
 @router.delete(
-    "/{listing_id}", status_code=204, summary="Delete a property listing that was never public", responses=raises(*_OWN)
+    "/{listing_id}", status_code=204, summary="Delete a draft of a property listing", responses=raises(*_OWN)
 )
 async def delete_property(session: SessionDep, actor: Drafter, listing_id: UUID, versions: OptionalIfMatch) -> None:
     """Drafts, and what a moderator sent back, can be deleted; anything else is withdrawn."""

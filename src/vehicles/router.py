@@ -89,9 +89,7 @@ async def edit_vehicle(
     return await answers.whole(session, listing_id, actor)
 
 
-@router.delete(
-    "/{listing_id}", status_code=204, summary="Delete a vehicle listing that was never public", responses=raises(*_OWN)
-)
+@router.delete("/{listing_id}", status_code=204, summary="Delete a draft of a vehicle listing", responses=raises(*_OWN))
 async def delete_vehicle(session: SessionDep, actor: Drafter, listing_id: UUID, versions: OptionalIfMatch) -> None:
     """Drafts, and what a moderator sent back, can be deleted; anything else is withdrawn."""
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.VEHICLE)

@@ -29,10 +29,10 @@ class VehicleKind(kinds.Kind):
 
     def apply(self, details: kinds.Details, fields: Any) -> set[str]:
         """An odometer without a unit counts kilometres."""
-        changed = super().apply(details, fields)
-        if details.mileage is not None and details.mileage_unit is None:
-            details.mileage_unit = MileageUnit.KM
-        return changed
+        if fields.get("mileage", details.mileage) is not None:
+            unit = fields.get("mileage_unit") or details.mileage_unit or MileageUnit.KM
+            fields = {**fields, "mileage_unit": unit}
+        return super().apply(details, fields)
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """A new vehicle has no mileage to tell."""
@@ -97,7 +97,7 @@ async def count_makes(session: AsyncSession) -> list[Row[tuple[str, int]]]:
 
 async def count_models(session: AsyncSession, make: str) -> list[Row[tuple[str, int]]]:
     """Models of a make among public vehicles, the most listed first."""
-    return await _count(session, _public(Vehicle.model).where(func.lower(Vehicle.make) == make.lower()))
+    return await _count(session, _public(Vehicle.model).where(func.lower(Vehicle.make) == func.lower(make)))
 
 
 def _public(name: Any) -> Select[tuple[str, int]]:

@@ -255,3 +255,12 @@ async def test_a_deleted_user_cannot_refresh(client: AsyncClient, world: World) 
     await change_user(person.id, status=UserStatus.DELETED)
     assert await refused(client, person.refresh_token)
     assert (await only_session(person)).generation == 1
+
+
+async def test_A04_of_concurrent_reuses_one_is_told(committed: None, client: AsyncClient, world: World) -> None:
+    person = await world.person()
+    await refreshed(client, person.refresh_token)
+    clock.advance(timedelta(seconds=60))
+    answers = await asyncio.gather(*(refresh(client, person.refresh_token) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {401}
+    assert len(await facts("session.reused")) == 1

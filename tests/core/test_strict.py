@@ -31,7 +31,10 @@ def test_I06_what_can_be_stored_is_parsed_as_it_was_meant(document: Any) -> None
 
 @unhurried
 @given(
-    documents, st.text("\x00\x08\x0b\x1f\x7f\x9f\ud800\udfff\ufdd0\ufffe\uffff", min_size=1, max_size=3), st.booleans()
+    documents,
+    # A high surrogate before a low one would be a character after all.
+    st.text("\x00\x08\x0b\x1f\x7f\x9f\ud800\ufdd0\ufffe\uffff", min_size=1, max_size=3) | st.just("\udfff"),
+    st.booleans(),
 )
 def test_I01_unstorable_text_is_found_however_it_is_written(document: Any, bad: str, ascii_only: bool) -> None:
     body = json.dumps({"good": document, "bad": [bad]}, ensure_ascii=ascii_only).encode(errors="surrogatepass")

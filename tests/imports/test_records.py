@@ -134,3 +134,13 @@ def test_memory_stays_flat(filling: bytes, size: int, most: int) -> None:
         tracemalloc.stop()
     assert count >= 2
     assert peak < most
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_a_quote_that_the_file_never_closes_costs_only_its_line(ending: bytes) -> None:
+    content = HEADER + b'q7,Good\nq8,"Bad\nq9,Good too' + ending
+    found = told(content)
+    assert [record for record in found if isinstance(record[1], list)] == [
+        (1, ["id", "title"]), (2, ["q7", "Good"]), (4, ["q9", "Good too"]),
+    ]  # fmt: skip
+    assert [line for line, said in found if isinstance(said, str)] == [3]

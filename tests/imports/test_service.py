@@ -117,7 +117,7 @@ async def test_one_file_holds_both_kinds(client: httpx.AsyncClient, world: World
         ({"title": "nul\0byte"}, "title"),
         ({"external_id": "x" * 101}, "external_id"),
         ({"purpose": "lease"}, "purpose"),
-        ({"rent_period": "month"}, "row"),
+        ({"rent_period": "month"}, "rent_period"),
         ({"latitude": "91", "longitude": "38"}, "latitude"),
         ({"latitude": "nan", "longitude": "38"}, "latitude"),
         ({"latitude": "9"}, "row"),

@@ -280,3 +280,15 @@ async def test_each_action_makes_a_new_version(client: AsyncClient, world: World
     after = await client.post(f"{url}/pause", headers=owner.headers)
     assert before.headers["ETag"] != after.headers["ETag"]
     assert instant(after.json()["updated_at"]) > instant(before.json()["updated_at"])
+
+
+async def test_a_listing_is_not_closed_in_another_currency(client: AsyncClient, world: World) -> None:
+    owner = await world.person()
+    listing = await world.published(owner)
+    price = {"amount": 185000000, "currency": "USD"}
+    async with stored.nothing_changes():
+        answer = await client.post(
+            f"/api/v1/listings/{listing['id']}/close", json={"price": price}, headers=owner.headers
+        )
+    assert answer.status_code == 422
+    assert [field["pointer"] for field in answer.json()["errors"]] == ["/price/currency"]

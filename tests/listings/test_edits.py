@@ -267,3 +267,18 @@ async def test_a_trusted_owners_high_risk_edit_goes_live_at_once(
         await session.execute(update(User).where(User.id == journey.owner.id).values(is_trusted=True))
     changed = await edited(client, journey.owner, listing, vehicle={"make": "Suzuki"})
     assert (changed["status"], changed["vehicle"]["make"]) == ("published", "Suzuki")
+
+
+async def test_what_a_draft_was_priced_at_is_its_owners_affair(
+    client: AsyncClient, world: World, committed: None
+) -> None:
+    owner = await world.person()
+    draft = await world.draft(owner)
+    asked = {"amount": 170000000, "currency": "ETB"}
+    priced = await edited(client, owner, draft, price=asked)
+    assert priced["price_changed_at"] is None
+    await world.act(owner, draft, "submit")
+    url = f"/api/v1/listings/{draft['id']}/history"
+    public, own = await client.get(url), await client.get(url, headers=owner.headers)
+    assert [item["price"] for item in public.json()["items"]] == [asked]
+    assert [item["price"] for item in own.json()["items"]] == [draft["price"], asked]

@@ -102,3 +102,17 @@ async def test_a_vehicles_point_is_public_as_it_is(client: AsyncClient, world: W
     listing = await world.published(await world.person())
     public = (await client.get(f"{API}/vehicles/{listing['id']}")).json()
     assert public["location"] == listing["location"]
+
+
+async def test_clearing_the_unit_of_an_odometer_does_not_turn_miles_into_kilometres(
+    client: AsyncClient, world: World
+) -> None:
+    owner = await world.person()
+    fields = vehicle_data()["vehicle"] | {"mileage": 1000, "mileage_unit": "mi"}
+    draft = await world.draft(owner, vehicle_data(vehicle=fields))
+    answer = await client.patch(
+        f"/api/v1/vehicles/{draft['id']}",
+        json={"vehicle": {"mileage_unit": None}},
+        headers=owner.headers | {"If-Match": "*"},
+    )
+    assert (answer.json()["vehicle"]["mileage"], answer.json()["vehicle"]["mileage_unit"]) == (1000, "mi")
