@@ -41,7 +41,7 @@ run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the fir
 	@$(BIN)/key2key serve $(ARGS)
 
 test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
-	@$(BIN)/pytest -n auto $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical $(ARGS)
 
 check: check-code test ## Everything that CI checks
 

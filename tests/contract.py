@@ -5,9 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import jsonschema
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
+from jsonschema_rs import Draft202012Validator, Registry
 
 ANY_OPERATION = {"404", "405", "413", "415", "429", "500", "503"}
 
@@ -17,8 +15,8 @@ class Contract:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        self.registry: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(document))
-        self.validators: dict[tuple[str, ...], jsonschema.Draft202012Validator] = {}
+        self.registry = Registry([("urn:openapi", document)])
+        self.validators: dict[tuple[str, ...], Draft202012Validator] = {}
         self.paths = [
             (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path, operations)
             for path, operations in sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
@@ -55,5 +53,5 @@ class Contract:
         if place not in self.validators:
             pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
             schema = {"$ref": f"urn:openapi#/paths/{quote(pointer)}"}
-            self.validators[place] = jsonschema.Draft202012Validator(schema, registry=self.registry)
+            self.validators[place] = Draft202012Validator(schema, registry=self.registry)
         self.validators[place].validate(body)
