@@ -4,6 +4,7 @@ A template database is migrated once; each xdist worker clones it. By default a 
 is rolled back, with a fresh session per request; with the fixture `committed` its commits are real and cleaned up.
 """
 
+import gc
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +31,8 @@ import httpx  # noqa: E402
 import pytest  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 from filelock import FileLock  # noqa: E402
+from limits.aio.strategies import MovingWindowRateLimiter  # noqa: E402
+from redis.asyncio import Redis  # noqa: E402
 from sqlalchemy import NullPool, event, text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: E402
@@ -77,7 +80,7 @@ async def database_url(server_url: str, worker_id: str) -> AsyncIterator[str]:
         await make_template(admin, base, template)
         async with admin.connect() as connection:
             await connection.execute(text(f'DROP DATABASE IF EXISTS "{clone}" WITH (FORCE)'))
-            await connection.execute(text(f'CREATE DATABASE "{clone}" TEMPLATE "{template}"'))
+            await connection.execute(text(f'CREATE DATABASE "{clone}" TEMPLATE "{template}" STRATEGY file_copy'))
     yield base.set(database=clone).render_as_string(hide_password=False)
     async with admin.connect() as connection:
         await connection.execute(text(f'DROP DATABASE "{clone}" WITH (FORCE)'))
@@ -104,13 +107,13 @@ def _fresh_process() -> None:
 async def storage(request: pytest.FixtureRequest, engine: AsyncEngine) -> AsyncIterator[None]:
     """Bind the session makers for one test."""
     if "committed" in request.fixturenames:
-        _bind(engine)
+        bind(engine)
         yield
         await _empty(engine)
         return
     async with engine.connect() as connection:
         outer = await connection.begin()
-        _bind(connection, join_transaction_mode="create_savepoint")
+        bind(connection, join_transaction_mode="create_savepoint")
         yield
         await outer.rollback()
 
@@ -120,9 +123,10 @@ def committed(storage: None) -> None:
     """Ask for this to have real commits: races, handlers, `independent()`."""
 
 
-def _bind(bind: object, join_transaction_mode: str = "conditional_savepoint") -> None:
+def bind(target: object, join_transaction_mode: str = "conditional_savepoint") -> None:
+    """Make the application's sessions of this connection or engine."""
     for maker in (database.sessionmaker, database.trace_sessionmaker):
-        maker.configure(bind=bind, join_transaction_mode=join_transaction_mode)
+        maker.configure(bind=target, join_transaction_mode=join_transaction_mode)
 
 
 async def _empty(engine: AsyncEngine) -> None:
@@ -139,19 +143,35 @@ def application() -> FastAPI:
     return create_app()
 
 
-@pytest.fixture
-async def app(application: FastAPI, storage: None) -> AsyncIterator[FastAPI]:
-    """The application with fresh stand-ins for its servers."""
+@pytest.fixture(scope="session")
+async def stand_in() -> AsyncIterator[Redis]:
+    """What stands in for Redis, made once."""
     async with redis.connected(config.RedisSettings()) as client:
-        application.state.redis = client
-        application.state.limiter = rate_limit.limiter(client)
-        yield application
+        yield client
+
+
+@pytest.fixture(scope="session")
+def limiter(stand_in: Redis) -> MovingWindowRateLimiter:
+    """What counts in it."""
+    return rate_limit.limiter(stand_in)
+
+
+@pytest.fixture
+async def app(application: FastAPI, storage: None, stand_in: Redis, limiter: MovingWindowRateLimiter) -> FastAPI:
+    """The application with emptied stand-ins for its servers."""
+    await stand_in.flushall()
+    application.state.redis = stand_in
+    application.state.limiter = limiter
+    return application
 
 
 @pytest.fixture(scope="session")
 def openapi_contract(application: FastAPI) -> contract.Contract:
     """The OpenAPI document, which every answer has to keep."""
-    return contract.Contract(application.openapi())
+    made = contract.Contract(application.openapi())
+    # What lives as long as the process need not be searched for garbage after every few requests.
+    gc.freeze()
+    return made
 
 
 @pytest.fixture

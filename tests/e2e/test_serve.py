@@ -41,13 +41,16 @@ def serving(database_url: str, data_dir: Path) -> Iterator[tuple[subprocess.Pope
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_leaves_cleanly_when_told(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
+def assert_leaves_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert "Traceback" not in output
+
+
+def test_the_server_leaves_cleanly_when_interrupted(database_url: str, tmp_path: Path) -> None:
     with serving(database_url, tmp_path) as (process, _):
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=15)
-        assert process.returncode == 0
-        assert "Traceback" not in output
+        assert_leaves_cleanly(process, signal.SIGINT)
 
 
 def tour() -> str:
@@ -57,12 +60,14 @@ def tour() -> str:
     return str(script)
 
 
-def test_the_tour_in_the_readme_works_line_by_line(committed: None, database_url: str, tmp_path: Path) -> None:
+def test_the_tour_in_the_readme_works_line_by_line_and_the_server_leaves_cleanly_when_told(
+    committed: None, database_url: str, tmp_path: Path
+) -> None:
     curl = tmp_path / "curl"
     curl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("curl.py")}" "$@"\n')
     curl.chmod(0o755)
     read, write = os.pipe()
-    with serving(database_url, tmp_path) as (_, address):
+    with serving(database_url, tmp_path) as (process, address):
         script = "set -eu\n" + tour().replace("http://127.0.0.1:8000", address)
         ran = subprocess.run(
             ["/bin/sh", "-c", script],
@@ -73,6 +78,7 @@ def test_the_tour_in_the_readme_works_line_by_line(committed: None, database_url
             timeout=60,
             check=False,
         )
+        assert_leaves_cleanly(process, signal.SIGTERM)
     os.close(write)
     with os.fdopen(read) as statuses:
         answered = [int(line) for line in statuses]

