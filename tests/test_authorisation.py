@@ -173,7 +173,9 @@ ASSIGNED: dict[str, Any] = {
 NESTED = {"listing_id": str(uuid4()), "mileage_km": 1, "title_number_hash": "x", "association_fee_amount": 1}
 
 
-async def refused_field(client: AsyncClient, person: Person, request: tuple[str, str], body: Any, pointer: str) -> None:
+async def assert_field_refused(
+    client: AsyncClient, person: Person, request: tuple[str, str], body: Any, pointer: str
+) -> None:
     answer = await client.request(*request, json=body, headers={**person.headers, "If-Match": "*"})
     assert answer.status_code == 422, (request, body)
     assert pointer in [field["pointer"] for field in answer.json()["errors"]], (request, body)
@@ -190,18 +192,18 @@ async def test_Z03_a_listing_takes_no_field_that_is_not_its_owners_to_say(
     one = f"{collection}/{draft['id']}"
     async with stored.nothing_changes():
         for name, value in ASSIGNED.items():
-            await refused_field(client, owner, ("POST", collection), data | {name: value}, f"/{name}")
-            await refused_field(client, owner, ("PATCH", one), {name: value}, f"/{name}")
+            await assert_field_refused(client, owner, ("POST", collection), data | {name: value}, f"/{name}")
+            await assert_field_refused(client, owner, ("PATCH", one), {name: value}, f"/{name}")
         for name, value in NESTED.items():
             for request in (("POST", collection), ("PATCH", one)):
                 base = data if request[0] == "POST" else {}
                 nested = base | {kind: {name: value}}
-                await refused_field(client, owner, request, nested, f"/{kind}/{name}")
+                await assert_field_refused(client, owner, request, nested, f"/{kind}/{name}")
         for part in ("location", "price"):
             inner = {"public_latitude": 1.0, **data[part]}
-            await refused_field(client, owner, ("PATCH", one), {part: inner}, f"/{part}/public_latitude")
+            await assert_field_refused(client, owner, ("PATCH", one), {part: inner}, f"/{part}/public_latitude")
         other = "property" if kind == "vehicle" else "vehicle"
-        await refused_field(client, owner, ("PATCH", one), {other: {}}, f"/{other}")
+        await assert_field_refused(client, owner, ("PATCH", one), {other: {}}, f"/{other}")
 
 
 async def test_Z03_actions_take_no_fields_of_the_listing(client: AsyncClient, world: World) -> None:
@@ -210,9 +212,9 @@ async def test_Z03_actions_take_no_fields_of_the_listing(client: AsyncClient, wo
     url = f"{API}/listings/{listing['id']}"
     async with stored.nothing_changes():
         for name, value in ASSIGNED.items():
-            await refused_field(client, owner, ("POST", f"{url}/close"), {name: value}, f"/{name}")
+            await assert_field_refused(client, owner, ("POST", f"{url}/close"), {name: value}, f"/{name}")
             judged = {"reason": "As agreed.", name: value}
-            await refused_field(client, moderator, ("POST", f"{url}/suspend"), judged, f"/{name}")
+            await assert_field_refused(client, moderator, ("POST", f"{url}/suspend"), judged, f"/{name}")
     before = await stored.row_of(listing["id"])
     paused = await client.post(f"{url}/pause", json=ASSIGNED, headers=owner.headers)
     assert paused.status_code == 200
@@ -240,8 +242,10 @@ async def test_Z03_a_profile_takes_no_rights(client: AsyncClient, world: World) 
     account = {"full_name": "Abel", "email": "abel@example.com", "password": "brown-hyena-41-tej"}
     async with stored.nothing_changes():
         for name, value in PERSONAL.items():
-            await refused_field(client, person, ("PATCH", f"{API}/users/me"), {name: value}, f"/{name}")
-            await refused_field(client, person, ("POST", f"{API}/auth/register"), account | {name: value}, f"/{name}")
+            await assert_field_refused(client, person, ("PATCH", f"{API}/users/me"), {name: value}, f"/{name}")
+            await assert_field_refused(
+                client, person, ("POST", f"{API}/auth/register"), account | {name: value}, f"/{name}"
+            )
 
 
 # Adding a key to what everybody reads is a decision: make it here too.

@@ -1,6 +1,7 @@
 """Puts public listings into the database at once, for tests of reading that need many."""
 
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -30,12 +31,14 @@ async def publish(*drafts: dict[str, Any], owner: UUID | None = None) -> list[st
     owner = owner or await add_owner()
     now, ids = clock.now(), []
     async with database.transaction() as session:
-        for draft in drafts:
-            is_home = "property" in draft
-            parts = properties.draft(PropertyCreate(**draft)) if is_home else vehicles.draft(VehicleCreate(**draft))
-            kind = properties.kind if is_home else vehicles.kind
-            [listing] = await service.create(session, owner, kind, [parts])
-            ids.append(listing.id)
+        for is_home, alike in groupby(drafts, lambda draft: "property" in draft):
+            if is_home:
+                homes = [properties.draft(PropertyCreate(**draft)) for draft in alike]
+                made = await service.create(session, owner, properties.kind, homes)
+            else:
+                cars = [vehicles.draft(VehicleCreate(**draft)) for draft in alike]
+                made = await service.create(session, owner, vehicles.kind, cars)
+            ids += [listing.id for listing in made]
         public = {"status": ListingStatus.PUBLISHED, "published_at": now, "expires_at": now + timedelta(days=60)}
         await session.execute(update(Listing).where(Listing.id.in_(ids)).values(**public))
     return [str(listing_id) for listing_id in ids]

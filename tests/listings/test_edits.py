@@ -120,7 +120,7 @@ async def test_an_edit_that_changes_nothing_is_no_new_version(client: AsyncClien
     same: list[dict[str, Any]] = [{}, {"title": listing["title"]}, {"vehicle": {}}, {"location": {}}]
     for changes in (*same, {"price": listing["price"]}):
         async with stored.nothing_changes():
-            await edited(client, owner, listing, **changes)
+            assert (await edited(client, owner, listing, **changes))["updated_at"] == listing["updated_at"]
 
 
 async def test_a_price_change_is_recorded(client: AsyncClient, world: World) -> None:

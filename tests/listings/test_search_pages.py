@@ -191,7 +191,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def refuses(client: AsyncClient, path: str, query: dict[str, Any], **headers: Any) -> None:
+async def assert_cursor_refused(client: AsyncClient, path: str, query: dict[str, Any], **headers: Any) -> None:
     answer = await client.get(f"/api/v1/{path}", params=query, **headers)
     assert answer.status_code == 422, answer.text
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/cursor"]
@@ -203,7 +203,7 @@ async def test_a_cursor_is_only_for_its_own_search(client: AsyncClient) -> None:
     own = {"sort": "price_asc", "make": "toyota", "limit": 2}
     cursor = (await page(client, "vehicles", own))["next_cursor"]
     for path, query in OTHERS:
-        await refuses(client, path, query | {"cursor": cursor})
+        await assert_cursor_refused(client, path, query | {"cursor": cursor})
     # How many a page holds may change on the way.
     assert len((await page(client, "vehicles", own | {"cursor": cursor, "limit": 1}))["items"]) == 1
 
@@ -231,7 +231,7 @@ async def test_a_cursor_is_only_for_its_own_search(client: AsyncClient) -> None:
 async def test_I07_a_damaged_or_forged_cursor_is_refused(damage: Callable[[str], str], client: AsyncClient) -> None:
     await publish(vehicle_data(), vehicle_data())
     cursor = (await page(client, "listings", {"limit": 1}))["next_cursor"]
-    await refuses(client, "listings", {"cursor": damage(cursor)})
+    await assert_cursor_refused(client, "listings", {"cursor": damage(cursor)})
 
 
 async def test_a_cursor_of_ones_own_lists_is_for_nobody_else(client: AsyncClient, world: World) -> None:
@@ -246,12 +246,12 @@ async def test_a_cursor_of_ones_own_lists_is_for_nobody_else(client: AsyncClient
         answer = await client.get(f"/api/v1/{path}", params={"limit": 1}, headers=one.headers)
         cursors[path] = answer.json()["next_cursor"]
     for path in (own, favourites):
-        await refuses(client, path, {"cursor": cursors[path]}, headers=another.headers)
-        await refuses(client, path, {"cursor": ""}, headers=one.headers)
-    await refuses(client, own, {"cursor": cursors[favourites]}, headers=one.headers)
-    await refuses(client, favourites, {"cursor": cursors[own]}, headers=one.headers)
-    await refuses(client, own, {"cursor": cursors[own], "status": "draft"}, headers=one.headers)
-    await refuses(client, "listings", {"cursor": cursors[own]})
+        await assert_cursor_refused(client, path, {"cursor": cursors[path]}, headers=another.headers)
+        await assert_cursor_refused(client, path, {"cursor": ""}, headers=one.headers)
+    await assert_cursor_refused(client, own, {"cursor": cursors[favourites]}, headers=one.headers)
+    await assert_cursor_refused(client, favourites, {"cursor": cursors[own]}, headers=one.headers)
+    await assert_cursor_refused(client, own, {"cursor": cursors[own], "status": "draft"}, headers=one.headers)
+    await assert_cursor_refused(client, "listings", {"cursor": cursors[own]})
 
 
 async def test_ones_own_lists_are_walked_whole(client: AsyncClient, world: World) -> None:
