@@ -87,7 +87,8 @@ def serve() -> None:
     # uvicorn stops serving on these, then raises them again: what else we opened is to be closed as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    _run(work())
+    with asyncio.Runner(loop_factory=_uvicorn_config(application, settings).get_loop_factory()) as runner:
+        runner.run(work())
 
 
 def _require_free_port(settings: Settings) -> None:

@@ -45,7 +45,7 @@ class DatabaseSettings(BaseModel):
     url: str | None = None
     read_url: str | None = Field(None, description="A replica for anonymous reads of listings; else `DATABASE_URL`.")
     pool_size: int = Field(10, ge=2, le=200)
-    read_pool_size: int = Field(10, ge=1, le=200, description="Connections for hot reads, per server.")
+    read_pool_size: int = Field(10, ge=2, le=200, description="Connections for hot reads, per server.")
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
     lock_timeout_ms: int = Field(5_000, ge=1)
@@ -103,6 +103,9 @@ class LogSettings(BaseModel):
     """Where the log goes, and how much of it."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["human", "json"] | None = Field(
+        None, description="On the console: human in development, else json."
+    )
     file: Path | None = Field(None, description="Also written to this rotating file.")
     file_megabytes: int = Field(20, ge=1)
     file_count: int = Field(5, ge=1)

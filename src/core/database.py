@@ -109,6 +109,8 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
         "application_name": "key2key",
         "timezone": "UTC",
         "jit": "off",
+        # Short statements, many at once: a second worker each would only wait for the first.
+        "max_parallel_workers_per_gather": "0",
         "statement_timeout": str(config.statement_timeout_ms),
         "lock_timeout": str(config.lock_timeout_ms),
         "idle_in_transaction_session_timeout": "60000",

@@ -23,21 +23,25 @@ _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with positional parameters, their names in order, and the values of those that never change."""
+    """SQL with positional parameters, their names in order, and the values of those that never change.
+
+    The plan of one that `is_selective` depends on the values and is made anew for each; that of any other is kept.
+    """
 
     sql: str
     names: tuple[str, ...]
     fixed: Mapping[str, Any]
+    is_selective: bool
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the parameters."""
         return [values[name] if name in values else self.fixed[name] for name in self.names]
 
 
-def compiled(select: Select[Any]) -> Statement:
+def compiled(select: Select[Any], *, is_selective: bool = False) -> Statement:
     """The statement of a select."""
     made = select.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    return Statement(made.string, tuple(made.positiontup or ()), made.params)
+    return Statement(made.string, tuple(made.positiontup or ()), made.params, is_selective)
 
 
 class Reader(Protocol):
@@ -48,14 +52,15 @@ class Reader(Protocol):
 
 
 class PoolReader:
-    """Reads on any connection of a pool."""
+    """Reads on any connection of two pools: one plans each statement once, one for each of its values."""
 
-    def __init__(self, pool: asyncpg.Pool, timeout: float) -> None:
-        self._pool, self._timeout = pool, timeout
+    def __init__(self, once: asyncpg.Pool, anew: asyncpg.Pool, timeout: float) -> None:
+        self._once, self._anew, self._timeout = once, anew, timeout
 
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         """As `Reader` says; waits for a free connection no longer than the pool's timeout."""
-        async with self._pool.acquire(timeout=self._timeout) as connection:
+        pool = self._anew if statement.is_selective else self._once
+        async with pool.acquire(timeout=self._timeout) as connection:
             rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.arguments(values))
             return rows
 
@@ -97,15 +102,18 @@ async def _keep(_: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def pool(url: str, config: DatabaseSettings, server_settings: Mapping[str, str]) -> AsyncIterator[Reader]:
-    """A reader with a pool of its own; connections are made when they are needed."""
-    made = asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=config.read_pool_size,
-        timeout=config.pool_timeout,
-        reset=_keep,
-        statement_cache_size=0 if config.pgbouncer else 500,
-        server_settings={} if config.pgbouncer else dict(server_settings),
-    )
-    async with made:
-        yield PoolReader(made, config.pool_timeout)
+    """A reader with connections of its own, which are made when they are needed."""
+
+    def made(plan_cache_mode: str) -> asyncpg.Pool:
+        return asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=config.read_pool_size // 2,
+            timeout=config.pool_timeout,
+            reset=_keep,
+            statement_cache_size=0 if config.pgbouncer else 500,
+            server_settings={} if config.pgbouncer else {**server_settings, "plan_cache_mode": plan_cache_mode},
+        )
+
+    async with made("force_generic_plan") as once, made("force_custom_plan") as anew:
+        yield PoolReader(once, anew, config.pool_timeout)

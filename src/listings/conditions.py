@@ -154,22 +154,23 @@ def values(search: ListingSearch, columns: Columns) -> Values:
         if name in _SPECIAL:
             named |= _SPECIAL[name].values(search)
         else:
-            named[name] = columns[_column_name(name, columns)].convert(getattr(search, name), search)
+            named[name] = columns[column_name(name, columns)].convert(getattr(search, name), search)
     return named
 
 
-def _column_name(name: str, columns: Columns) -> str:
+def column_name(name: str, columns: Columns) -> str:
+    """What the parameter is compared with: the column of its name, or of which it is a bound."""
     return name if name in columns else name.removesuffix("_min").removesuffix("_max")
 
 
 def _comparison(name: str, columns: Columns, *, is_list: bool) -> ColumnElement[bool]:
-    compared = columns[_column_name(name, columns)]
+    compared = columns[column_name(name, columns)]
     column: ColumnElement[Any] = compared.column
     if isinstance(column.type, ARRAY):
         return column.op("@>", return_type=Boolean())(bindparam(name, type_=ARRAY(Text)))
     if is_list:
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
-    value: Any = bindparam(name, type_=column.type)
+    value: ColumnElement[Any] = bindparam(name, type_=column.type)
     if name in columns:
         return column == value
     if name.endswith("_max"):

@@ -1,16 +1,18 @@
 """Reads of listings. The representation is made by PostgreSQL as JSON, once, for every endpoint (ADR 0006)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Select,
     Text,
     Uuid,
+    any_,
     bindparam,
     case,
     cast,
@@ -126,14 +128,17 @@ def join_details(found: Select[Any], wanted: Iterable[Kind], *, is_outer: bool) 
     for kind in wanted:
         found = found.join(kind.table, kind.table.listing_id == Listing.id, isouter=is_outer)
         if not is_outer:
-            found = found.where(Listing.kind == literal_column(f"'{kind.name}'"))
+            found = found.where(is_of(kind.name))
     return found
 
 
+def is_of(kind: ListingKind) -> ColumnElement[bool]:
+    """Where the listing is of this kind; a constant, for the planner to know."""
+    return Listing.kind == literal_column(f"'{kind}'")
+
+
 def _details(wanted: list[Kind], is_private: ColumnElement[bool]) -> ColumnElement[Any]:
-    return case(
-        *((Listing.kind == literal_column(f"'{kind.name}'"), kind.representation(is_private)) for kind in wanted)
-    )
+    return case(*((is_of(kind.name), kind.representation(is_private)) for kind in wanted))
 
 
 class Sight(StrEnum):
@@ -167,6 +172,20 @@ async def find(reader: Reader, listing_id: UUID, viewer: Actor | None, only: Lis
     named = {"listing_id": listing_id, "viewer_id": viewer.id if viewer else None}
     rows = await reader.fetch(_one(only, sight_of(viewer)), named)
     return rows[0] if rows else None
+
+
+@cache
+def _several(only: ListingKind | None) -> Statement:
+    found = representations(false(), only).add_columns(Listing.id)
+    return compiled(found.where(Listing.id == any_(bindparam("ids", type_=ARRAY(Uuid))), Listing.is_public))
+
+
+async def documents(reader: Reader, ids: Sequence[UUID], only: ListingKind | None = None) -> list[bytes]:
+    """These listings as everybody sees them, in this order; those that are public no more are left out."""
+    if not ids:
+        return []
+    found = {row["id"]: row for row in await reader.fetch(_several(only), {"ids": ids})}
+    return [document(found[listing_id]) for listing_id in ids if listing_id in found]
 
 
 def document(row: Row) -> bytes:
