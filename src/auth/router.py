@@ -34,9 +34,7 @@ async def limited_registration(request: Request) -> None:
     dependencies=[Depends(limited_registration)],
     responses=raises(EmailTaken, WeakPassword, TooManyRequests),
 )
-async def register_user(
-    session: SessionDep, data: UserCreate, response: Response, _: IdempotentForAnybody
-) -> UserRead:
+async def register_user(session: SessionDep, data: UserCreate, response: Response, _: IdempotentForAnybody) -> UserRead:
     """Open an account with an e-mail address and a password."""
     user = await service.register(
         session, full_name=data.full_name, email=data.email, password=data.password.get_secret_value()

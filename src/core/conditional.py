@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 
-from src.core.config import Settings
-from src.core.errors import PreconditionFailed, PreconditionRequired
+from src.core.errors import PreconditionFailed, PreconditionRequired, invalid_field
 
 _ETAG = re.compile(r'"([0-9]{1,9})-[0-9a-f]{8}"')
 
@@ -67,6 +66,7 @@ RequiredIfMatch = Annotated[Versions, Depends(required_if_match)]
 Lifetime = Literal["cache_seconds", "reference_cache_seconds"]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
+LONGEST_IF_NONE_MATCH = 8000
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what you have"}}
 _REPEATED_IN_304 = ("ETag", "Cache-Control", "Vary")
 _TAG = re.compile(r'"[^"]*"')
@@ -89,12 +89,16 @@ def lifetime_of(endpoint: Callable[..., Any]) -> Lifetime | None:
 
 
 def finished(request: Request, answer: Response, lifetime: Lifetime) -> Response:
-    """The answer with its ETag and for whom it may be kept; 304 without a body where the client has it already."""
-    headers, settings = answer.headers, request.app.state.settings
+    """The answer with its ETag and for whom it may be kept; 304 without a body where the client has it already.
+
+    Raises:
+        Invalid: `If-None-Match` is endless.
+    """
+    headers = answer.headers
     if "etag" not in headers:
         headers["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
-    headers["Cache-Control"] = _cache_control(request, getattr(settings.http, lifetime))
-    headers["Vary"] = _vary(request, settings)
+    headers["Cache-Control"] = _cache_control(request, getattr(request.app.state.settings.http, lifetime))
+    headers["Vary"] = "Authorization"
     if not _has(request, headers["ETag"]):
         return answer
     return Response(status_code=304, headers={name: headers[name] for name in _REPEATED_IN_304})
@@ -108,13 +112,11 @@ def _cache_control(request: Request, seconds: int) -> str:
     return f"public, max-age={seconds - stale}, stale-while-revalidate={stale}"
 
 
-def _vary(request: Request, settings: Settings) -> str:
-    # To a request with an Origin, Starlette's CORS adds it; an answer kept without would be served to browsers as well.
-    is_missing = settings.cors.origins and "origin" not in request.headers
-    return "Authorization, Origin" if is_missing else "Authorization"
-
-
 def _has(request: Request, tag: str) -> bool:
     """Whether `If-None-Match` names the tag, weak or strong, or anything at all."""
     given = ",".join(request.headers.getlist("if-none-match"))
+    if len(given) > LONGEST_IF_NONE_MATCH:
+        raise invalid_field(
+            "/If-None-Match", "string_too_long", f"has over {LONGEST_IF_NONE_MATCH} characters", "header"
+        )
     return given.strip() == "*" or tag in _TAG.findall(given)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from src.core.conditional import LONGEST_IF_NONE_MATCH
+
 Operation = dict[str, Any]
 
 
@@ -33,7 +35,7 @@ IF_NONE_MATCH = {
     "in": "header",
     "required": False,
     "description": "ETags you have; if it is still one of them, the answer is 304 without a body",
-    "schema": {"type": "string", "maxLength": 8000, "examples": ['"3-1f2e3d4c"']},
+    "schema": {"type": "string", "maxLength": LONGEST_IF_NONE_MATCH, "examples": ['"3-1f2e3d4c"']},
 }
 
 

@@ -1,0 +1,50 @@
+"""`key2key`, whose server is killed in the middle of a POST: `before-commit` or `before-answer`.
+
+The first is when everything of the request has been sent to the database but the commit; the second right after that.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.orm import Session
+from starlette.types import Message, Receive, Scope, Send
+
+from src import cli
+
+moment = sys.argv.pop(1)
+create_app = cli.create_app
+
+
+def die(*_: object) -> None:
+    """At once, with nothing tidied up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(*arguments: Any) -> None:
+    """The next commit is the one."""
+    if "INSERT INTO idempotency_keys" in arguments[2]:
+        event.listen(Session, "before_commit", die)
+
+
+class Dying:
+    """The application, which never answers a request."""
+
+    def __init__(self, settings: Any) -> None:
+        self.app = create_app(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_or_die(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                die()
+            await send(message)
+
+        await self.app(scope, receive, send_or_die)
+
+
+if moment == "before-commit":
+    event.listen(Engine, "before_cursor_execute", arm)
+cli.create_app = Dying  # type: ignore[assignment]
+cli.main()
