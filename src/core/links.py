@@ -17,5 +17,5 @@ def add_next(request: Request, page: Response) -> None:
     if found := _NEXT_CURSOR.search(body, max(0, len(body) - _LONGEST_END)):
         query = parse_qsl(request.scope["query_string"].decode("ascii"), keep_blank_values=True)
         kept = [(name, value) for name, value in query if name != "cursor"]
-        address = f"{quote(request.url.path)}?{urlencode([*kept, ('cursor', found[1].decode())])}"
+        address = f"{quote(request.scope['path'])}?{urlencode([*kept, ('cursor', found[1].decode())])}"
         page.headers["Link"] = f'<{address}>; rel="next"'

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: what is sent again has one effect and the first answer; everything else is a request of its own."""
+"""`Idempotency-Key`: what is sent again has one effect and the first answer; all else is a request of its own."""
 
 import asyncio
 from collections import Counter

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from starlette.types import Message, Receive, Scope, Send
 
 from src import cli
+from src.main import create_app
 
 moment = sys.argv.pop(1)
-create_app = cli.create_app
 
 
 def die(*_: object) -> None:
@@ -46,5 +46,5 @@ class Dying:
 
 if moment == "before-commit":
     event.listen(Engine, "before_cursor_execute", arm)
-cli.create_app = Dying  # type: ignore[assignment]
+vars(cli)["create_app"] = Dying
 cli.main()

@@ -22,11 +22,12 @@ async def listings() -> int:
 
 @pytest.mark.parametrize(("moment", "effects"), [("before-commit", 0), ("before-answer", 1)])
 async def test_I17_a_crash_leaves_exactly_one_effect_once_it_is_sent_again(
-    moment: str,
-    effects: int,
     committed: None,
     client: httpx.AsyncClient,
     world: World,
+    *,
+    moment: str,
+    effects: int,
     database_url: str,
     tmp_path: Path,
 ) -> None:
