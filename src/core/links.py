@@ -1,7 +1,7 @@
 """`Link: <…>; rel="next"` (RFC 8288) on each page of a list that has a next one."""
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +15,6 @@ def add_next(request: Request, page: Response) -> None:
     """Add the address of the next page: this one's, with its cursor. Without a host, so that no proxy can spoil it."""
     body = bytes(page.body)
     if found := _NEXT_CURSOR.search(body, max(0, len(body) - _LONGEST_END)):
-        query = parse_qsl(request.scope["query_string"].decode("ascii"), keep_blank_values=True)
-        kept = [(name, value) for name, value in query if name != "cursor"]
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         address = f"{quote(request.scope['path'])}?{urlencode([*kept, ('cursor', found[1].decode())])}"
         page.headers["Link"] = f'<{address}>; rel="next"'

@@ -1,12 +1,16 @@
 """`Link: <…>; rel="next"`: a client that follows it leafs through a list without knowing of cursors."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
+from starlette.requests import Request
+from starlette.responses import Response as Answer
 
+from src.core.links import add_next
 from tests.factories import World, property_data, vehicle_data
 from tests.listings.published import publish
 
@@ -85,6 +89,16 @@ async def test_I07_a_link_names_no_host_that_the_client_could_have_made_up(clien
     page = await client.get(f"{API}/listings?limit=1", headers=headers)
     assert page.headers["Link"].startswith(f"<{API}/listings?limit=1&cursor=")
     assert "evil" not in page.headers["Link"]
+
+
+@pytest.mark.parametrize("query", ["q=ቤት".encode(), b"q=\xff", b"q=%ff", b"&&;=&limit", b"q=\x7f>;"])
+def test_I07_any_query_that_was_understood_comes_back_as_the_same(query: bytes) -> None:
+    asked = Request({"type": "http", "path": "/a list/ቤት", "query_string": query + b"&cursor=W0", "headers": []})
+    page = Answer(b'{"items":[],"next_cursor":"W1.x-_"}')
+    add_next(asked, page)
+    [(address, _)] = re.findall(r'^<(/a%20list/%[!-;=?-~]+)>(; rel="next")$', page.headers["Link"])
+    following = Request({"type": "http", "query_string": urlsplit(address).query.encode(), "headers": []})
+    assert following.query_params.multi_items() == [*asked.query_params.multi_items()[:-1], ("cursor", "W1.x-_")]
 
 
 async def test_I07_head_knows_the_next_page(client: AsyncClient) -> None:
