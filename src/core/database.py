@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from src.core import embedded
+from src.core import embedded, reads
 from src.core.config import DatabaseSettings, Settings
 
 
@@ -73,6 +73,11 @@ def async_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+asyncpg")
 
 
+def libpq_url(url: str) -> str:
+    """The same address as libpq and asyncpg write it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
     """An engine whose connections carry our timeouts and speak UTC."""
     connect_args: dict[str, Any] = {"timeout": config.pool_timeout, "server_settings": server_settings(config)}
@@ -111,6 +116,17 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
 
 
 @asynccontextmanager
+async def _readers(url: str, config: DatabaseSettings) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        made = [
+            await stack.enter_async_context(reads.pool(libpq_url(address), config, server_settings(config)))
+            for address in filter(None, (url, config.read_url))
+        ]
+        reads.readers.primary, reads.readers.replica = made[0], made[-1]
+        yield
+
+
+@asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """Bind the session maker to the configured database, or to an embedded one, until leaving.
 
@@ -125,6 +141,7 @@ async def connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
             url = await asyncio.to_thread(servers.enter_context, server)
         engine = create_engine(url, settings.database)
         traces = create_engine(url, settings.database.model_copy(update={"pool_size": TRACE_POOL_SIZE}))
+        await stack.enter_async_context(_readers(url, settings.database))
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(traces.dispose)
         sessionmaker.configure(bind=engine)

@@ -1,14 +1,17 @@
 """Reads of listings. The representation is made by PostgreSQL as JSON, once, for every endpoint (ADR 0006)."""
 
 from collections.abc import Iterable
+from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     Text,
+    Uuid,
+    bindparam,
     case,
     cast,
     false,
@@ -20,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from src.core.reads import Reader, Row, Statement, compiled
 from src.core.security import Actor
 from src.listings import kinds
 from src.listings.kinds import Kind, object_of
@@ -101,12 +105,12 @@ def _last_decision() -> ColumnElement[Any]:
     )
 
 
-def representations(viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+def representations(is_private: ColumnElement[bool], only: ListingKind | None = None) -> Select[Any]:
     """Whole listings as JSON text in two parts, `body` and `details`; add conditions and order.
 
-    With `only`, listings of that kind alone (its table is joined from the inside, so that its columns can filter).
+    `is_private` is where what is not public may be seen. With `only`, listings of that kind alone (its table is joined
+    from the inside, so that its columns can filter).
     """
-    is_private = is_private_to(viewer)
     wanted = [kind for kind in kinds.every() if only in (None, kind.name)]
     found: Any = select(
         Listing.kind,
@@ -132,12 +136,39 @@ def _details(wanted: list[Kind], is_private: ColumnElement[bool]) -> ColumnEleme
     )
 
 
-def one(listing_id: UUID, viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+class Sight(StrEnum):
+    """What somebody sees beyond what is public."""
+
+    NOTHING = "nothing"
+    THEIR_OWN = "their own"
+    EVERYTHING = "everything"
+
+
+def sight_of(viewer: Actor | None) -> Sight:
+    """What this viewer sees."""
+    if viewer is None:
+        return Sight.NOTHING
+    return Sight.EVERYTHING if viewer.is_moderator else Sight.THEIR_OWN
+
+
+@cache
+def _one(only: ListingKind | None, sight: Sight) -> Statement:
+    is_private = {
+        Sight.NOTHING: false(),
+        Sight.THEIR_OWN: Listing.owner_id == bindparam("viewer_id", type_=Uuid),
+        Sight.EVERYTHING: true(),
+    }[sight]
+    found = representations(is_private, only)
+    return compiled(found.where(Listing.id == bindparam("listing_id", type_=Uuid), or_(Listing.is_public, is_private)))
+
+
+async def find(reader: Reader, listing_id: UUID, viewer: Actor | None, only: ListingKind | None = None) -> Row | None:
     """A listing as far as the viewer may see it."""
-    return representations(viewer, only).where(Listing.id == listing_id, is_visible_to(viewer))
+    named = {"listing_id": listing_id, "viewer_id": viewer.id if viewer else None}
+    rows = await reader.fetch(_one(only, sight_of(viewer)), named)
+    return rows[0] if rows else None
 
 
-def document(row: Row[Any]) -> bytes:
+def document(row: Row) -> bytes:
     """The whole listing as JSON: the details stand under the name of their kind."""
-    body, details = row.body, row.details
-    return f'{body[:-1]}, "{row.kind}" : {details}}}'.encode()
+    return f'{row["body"][:-1]}, "{row["kind"]}" : {row["details"]}}}'.encode()

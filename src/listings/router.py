@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Response
 from pydantic import Field
 
 from src.core.conditional import cached
-from src.core.dependencies import AccountSuspended, CurrentActor, SessionDep, Viewer, permitted
+from src.core.dependencies import AccountSuspended, CurrentActor, ReaderDep, SessionDep, Viewer, permitted
 from src.core.errors import Unauthorized, raises
 from src.core.money import Money
 from src.core.pagination import BadCursor, Page, PageQuery, SearchPage
@@ -84,15 +84,15 @@ def make_router() -> Router:
 
 
 @cached("cache_seconds")
-async def search_listings(session: SessionDep, query: Annotated[MixedSearch, Query()]) -> Response:
+async def search_listings(reader: ReaderDep, query: Annotated[MixedSearch, Query()]) -> Response:
     """Public listings by words, filters, place and price; the same for everybody."""
-    return answers.json_answer(await search.page(session, query))
+    return answers.json_answer(await search.page(reader, query))
 
 
 @cached("cache_seconds")
-async def read_listing(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+async def read_listing(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing. Owner and moderators see more of it, and see it in every state."""
-    return await answers.whole(session, listing_id, viewer)
+    return await answers.whole(reader, listing_id, viewer)
 
 
 async def list_my_listings(

@@ -1,17 +1,19 @@
-"""Searching: conditions, order, keyset page and capped total, in two statements."""
+"""Searching: conditions, order, keyset page and capped total, in one statement that is compiled once for all values."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, cast, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import Double
+from sqlalchemy import ColumnElement, Select, bindparam, cast, false, func, select, true
+from sqlalchemy.types import BigInteger, Double
 
 from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
+from src.core.reads import Reader, Statement, compiled
 from src.listings import kinds
-from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions, words_query
+from src.listings.conditions import LISTING_COLUMNS, Columns, centre, conditions, given, values, words_query
+from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
 from src.listings.queries import document, join_details, representations
 
@@ -24,67 +26,97 @@ class Order:
     is_descending: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """What can be searched: a kind or all of them, what parameters are compared with, and the orders there are."""
+
+    only: ListingKind | None = None
+    columns: Columns = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+
+    def column(self) -> Columns:
+        """Those of every listing, and of the kind."""
+        return {**LISTING_COLUMNS, **self.columns}
+
+    def order(self, name: str) -> Order:
+        """The order of that name."""
+        return self.orders[name] if name in self.orders else ORDERS[name]
+
+
+EVERYTHING = Catalogue()
+
+_rank = cast(func.ts_rank(Listing.search, words_query()), Double)
+_distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
 ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
     "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
     "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "relevance": Order((_rank, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
 
-def _order(search: ListingSearch, more: Mapping[str, Order]) -> Order:
-    name = search.order()
-    if name == "relevance" and search.q:
-        rank = cast(func.ts_rank(Listing.search, words_query(search.q)), Double)
-        return Order((rank, Listing.id), is_descending=True)  # type: ignore[arg-type]
-    if name == "nearest" and search.near:
-        distance: Any = Listing.sphere.op("<->", return_type=Double())(centre(search.near))
-        return Order((distance, Listing.id))  # type: ignore[arg-type]
-    return {**ORDERS, **more}[name]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the SQL of a search; `search` is any one of that shape."""
+
+    catalogue: Catalogue
+    given: tuple[str, ...]
+    order: str
+    is_continued: bool
+    search: ListingSearch = field(compare=False)
 
 
-async def page(
-    session: AsyncSession,
-    search: ListingSearch,
-    *,
-    only: ListingKind | None = None,
-    columns: Columns | None = None,
-    orders: Mapping[str, Order] | None = None,
-) -> bytes:
+async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVERYTHING) -> bytes:
     """A page of public listings as JSON, rendered as everybody sees them.
 
     Raises:
         BadCursor: the cursor is not of this search.
     """
-    matching = _matching(only, conditions(search, {**LISTING_COLUMNS, **(columns or {})}))
-    order = _order(search, orders or {})
-    scope = f"{only}:{search.scope()}"
-    start = decode_cursor(scope, search.cursor, order.keys) if search.cursor is not None else None
-    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
-    found = after(matching.add_columns(*keys), order.keys, start, descending=order.is_descending)
-    rows = (await session.execute(_represented(found.limit(search.limit + 1), only, order))).all()
-    total = (await session.scalars(_count(matching))).one()
+    keys = catalogue.order(search.order()).keys
+    scope = f"{catalogue.only}:{search.scope()}"
+    named = {**values(search, catalogue.column()), "limit": search.limit + 1}
+    if search.cursor is not None:
+        named |= {f"last_{number}": key for number, key in enumerate(decode_cursor(scope, search.cursor, keys))}
+    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search)
+    found = await reader.fetch(_statement(shape), named)
+    rows = [row for row in found if row["body"] is not None]
     items = rows[: search.limit]
     cursor = None
     if len(rows) > search.limit:
-        cursor = encode_cursor(scope, [getattr(items[-1], key.name) for key in keys])
-    return page_of([document(row) for row in items], cursor, total)
+        cursor = encode_cursor(scope, [items[-1][f"key_{number}"] for number in range(len(keys))])
+    return page_of([document(row) for row in items], cursor, found[0]["total"])
 
 
-def _matching(only: ListingKind | None, wanted: Iterable[ColumnElement[bool]]) -> Select[Any]:
+@lru_cache(maxsize=2000)
+def _statement(shape: Shape) -> Statement:
+    """One row at least: the total is there even if the page is empty."""
+    order = shape.catalogue.order(shape.order)
+    matching = _matching(shape)
+    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
+    last = [bindparam(f"last_{number}", type_=key.type) for number, key in enumerate(order.keys)]
+    found = after(
+        matching.add_columns(*keys), order.keys, last if shape.is_continued else None, descending=order.is_descending
+    )
+    rows = found.limit(bindparam("limit", type_=BigInteger)).subquery("found")
+    whole = representations(false(), shape.catalogue.only).join(rows, rows.c.id == Listing.id)
+    items = whole.add_columns(*(rows.c[key.name] for key in keys)).subquery("item")
+    total = (
+        select(func.count().label("total")).select_from(matching.limit(TOTAL_CAP + 1).subquery()).subquery("counted")
+    )
+    every = select(total.c.total, *items.c).select_from(total.outerjoin(items, true()))
+    return compiled(every.order_by(*_ways([items.c[key.name] for key in keys], order)))
+
+
+def _ways(keys: Sequence[ColumnElement[Any]], order: Order) -> list[ColumnElement[Any]]:
+    return [key.desc() if order.is_descending else key.asc() for key in keys]
+
+
+def _matching(shape: Shape) -> Select[Any]:
+    only = shape.catalogue.only
+    wanted = conditions(shape.search, shape.catalogue.column())
     matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
     return matching if only is None else join_details(matching, [kinds.get(only)], is_outer=False)
-
-
-def _represented(found: Select[Any], only: ListingKind | None, order: Order) -> Select[Any]:
-    """The rows found, as everybody sees them; made for these alone and not for all that were sorted."""
-    rows = found.subquery("found")
-    keys = [rows.c[f"key_{number}"] for number in range(len(order.keys))]
-    whole = representations(None, only).add_columns(*keys).join(rows, rows.c.id == Listing.id)
-    return whole.order_by(*(key.desc() if order.is_descending else key.asc() for key in keys))
-
-
-def _count(matching: Select[Any]) -> Select[int]:
-    return select(func.count()).select_from(matching.limit(TOTAL_CAP + 1).subquery())
 
 
 def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query, Response
 
 from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
-from src.core.dependencies import AccountSuspended, Drafter, SessionDep, Viewer
+from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
 from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
 from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
@@ -41,15 +41,14 @@ _OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, Preconditio
 async def create_property(session: SessionDep, actor: Drafter, data: PropertyCreate, _: Idempotent) -> Response:
     """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
     [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
-    return await answers.whole(session, listing.id, actor, status=201)
+    return await answers.written(session, listing.id, actor, status=201)
 
 
 @router.get("", summary="Search properties", response_model=SearchPage[PropertyListing], responses=raises(BadCursor))
 @cached("cache_seconds")
-async def search_properties(session: SessionDep, query: Annotated[PropertySearch, Query()]) -> Response:
+async def search_properties(reader: ReaderDep, query: Annotated[PropertySearch, Query()]) -> Response:
     """Public properties by words, filters, place and price. A filter given twice means either."""
-    body = await search.page(session, query, only=ListingKind.PROPERTY, columns=service.COLUMNS, orders=service.ORDERS)
-    return answers.json_answer(body)
+    return answers.json_answer(await search.page(reader, query, service.CATALOGUE))
 
 
 @router.get(
@@ -59,9 +58,9 @@ async def search_properties(session: SessionDep, query: Annotated[PropertySearch
     responses=raises(ListingNotFound),
 )
 @cached("cache_seconds")
-async def read_property(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+async def read_property(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing, as `GET /listings/{id}` gives it."""
-    return await answers.whole(session, listing_id, viewer, only=ListingKind.PROPERTY)
+    return await answers.whole(reader, listing_id, viewer, only=ListingKind.PROPERTY)
 
 
 @router.patch(
@@ -76,7 +75,7 @@ async def edit_property(
     """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.PROPERTY)
     await listings.edit(session, listing, versions, changes.changes())
-    return await answers.whole(session, listing_id, actor)
+    return await answers.written(session, listing_id, actor)
 
 
 @router.delete(

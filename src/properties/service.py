@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, case, null
 from src.core.security import keyed_hash
 from src.core.text import Weight, name_key
 from src.listings import kinds
-from src.listings.filters import Columns
+from src.listings.conditions import Compared
 from src.listings.kinds import object_of
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields
-from src.listings.search import Order
+from src.listings.search import Catalogue, Order
 from src.properties.models import Property, PropertyType, area
 from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
 
@@ -74,5 +74,8 @@ def draft(data: PropertyCreate) -> tuple[ListingFields, dict[str, Any]]:
 kind = PropertyKind()
 kinds.register(kind)
 
-COLUMNS: Columns = {name: getattr(Property, name) for name in _PLAIN}
-ORDERS = {"area_desc": Order((area, Property.listing_id), is_descending=True)}  # type: ignore[arg-type]
+CATALOGUE = Catalogue(
+    ListingKind.PROPERTY,
+    columns={name: Compared(getattr(Property, name)) for name in _PLAIN},
+    orders={"area_desc": Order((area, Property.listing_id), is_descending=True)},  # type: ignore[arg-type]
+)

@@ -7,7 +7,7 @@ from fastapi import Query, Response
 from pydantic import Field
 
 from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
-from src.core.dependencies import AccountSuspended, Drafter, SessionDep, Viewer
+from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
 from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
 from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
@@ -43,17 +43,14 @@ _OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, Preconditio
 async def create_vehicle(session: SessionDep, actor: Drafter, data: VehicleCreate, _: Idempotent) -> Response:
     """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
     [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
-    return await answers.whole(session, listing.id, actor, status=201)
+    return await answers.written(session, listing.id, actor, status=201)
 
 
 @router.get("", summary="Search vehicles", response_model=SearchPage[VehicleListing], responses=raises(BadCursor))
 @cached("cache_seconds")
-async def search_vehicles(session: SessionDep, query: Annotated[VehicleSearch, Query()]) -> Response:
+async def search_vehicles(reader: ReaderDep, query: Annotated[VehicleSearch, Query()]) -> Response:
     """Public vehicles by words, filters, place and price. A filter given twice means either."""
-    body = await search.page(
-        session, query, only=ListingKind.VEHICLE, columns=service.columns(query), orders=service.ORDERS
-    )
-    return answers.json_answer(body)
+    return answers.json_answer(await search.page(reader, query, service.CATALOGUE))
 
 
 @router.get("/makes", summary="List makes")
@@ -74,9 +71,9 @@ async def list_models(session: SessionDep, make: Annotated[Line, Field(min_lengt
     "/{listing_id}", summary="Read a vehicle listing", response_model=VehicleListing, responses=raises(ListingNotFound)
 )
 @cached("cache_seconds")
-async def read_vehicle(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+async def read_vehicle(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing, as `GET /listings/{id}` gives it."""
-    return await answers.whole(session, listing_id, viewer, only=ListingKind.VEHICLE)
+    return await answers.whole(reader, listing_id, viewer, only=ListingKind.VEHICLE)
 
 
 @router.patch(
@@ -91,7 +88,7 @@ async def edit_vehicle(
     """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.VEHICLE)
     await listings.edit(session, listing, versions, changes.changes())
-    return await answers.whole(session, listing_id, actor)
+    return await answers.written(session, listing_id, actor)
 
 
 @router.delete("/{listing_id}", status_code=204, summary="Delete a draft of a vehicle listing", responses=raises(*_OWN))
