@@ -1,6 +1,6 @@
 """`key2key`, whose server is killed in the middle of a POST: `before-commit` or `before-answer`.
 
-The first is when everything of the request has been sent to the database but the commit; the second right after that.
+The first is when all that makes a listing has been sent to the database but the commit; the second right after that.
 """
 
 import os
@@ -8,8 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from sqlalchemy import Engine, event
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, event
 from starlette.types import Message, Receive, Scope, Send
 
 from src import cli
@@ -23,10 +22,10 @@ def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(*arguments: Any) -> None:
-    """The next commit is the one."""
-    if "INSERT INTO idempotency_keys" in arguments[2]:
-        event.listen(Session, "before_commit", die)
+def arm(connection: Connection, *statement: Any) -> None:
+    """It is this transaction's commit that is not to happen."""
+    if "INSERT INTO listings" in statement[1]:
+        event.listen(connection, "commit", die)
 
 
 class Dying:
