@@ -122,6 +122,9 @@ class HttpSettings(BaseModel):
 
     body_limit_bytes: int = Field(1_048_576, ge=1024)
     trusted_proxies: str = Field("127.0.0.1", description="Peers whose X-Forwarded-For is believed, comma-separated.")
+    cache_seconds: int = Field(10, ge=0, le=3600, description="After so long no cache shows what was taken down.")
+    reference_cache_seconds: int = Field(3600, ge=0, le=2_592_000, description="The same of places and makes.")
+    idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
 
 
 class SeedSettings(BaseModel):

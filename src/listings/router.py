@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Query, Response
 from pydantic import Field
 
+from src.core.conditional import cached
 from src.core.dependencies import AccountSuspended, CurrentActor, ReaderDep, SessionDep, Viewer, permitted
 from src.core.errors import Unauthorized, raises
 from src.core.money import Money
@@ -82,11 +83,13 @@ def make_router() -> Router:
     return router
 
 
+@cached("cache_seconds")
 async def search_listings(reader: ReaderDep, query: Annotated[MixedSearch, Query()]) -> Response:
     """Public listings by words, filters, place and price; the same for everybody."""
     return answers.json_answer(await search.page(reader, query))
 
 
+@cached("cache_seconds")
 async def read_listing(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing. Owner and moderators see more of it, and see it in every state."""
     return await answers.whole(reader, listing_id, viewer)
@@ -116,6 +119,7 @@ shared = Router()
 @shared.get(
     "/listings/{listing_id}/history", summary="Read a listing's price history", responses=raises(ListingNotFound)
 )
+@cached("cache_seconds")
 async def read_listing_history(session: SessionDep, viewer: Viewer, listing_id: UUID) -> ListingHistory:
     """Each price the listing has had, and since when."""
     prices = await service.list_prices(session, listing_id, viewer)

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from src.core.conditional import OptionalIfMatch, RequiredIfMatch
+from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
 from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
 from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
+from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
 from src.core.strict import Router
 from src.listings import answers, search
@@ -37,13 +38,14 @@ _OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, Preconditio
     response_model=PropertyListing,
     responses=raises(*_WRITE, ExternalIdTaken),
 )
-async def create_property(session: SessionDep, actor: Drafter, data: PropertyCreate) -> Response:
+async def create_property(session: SessionDep, actor: Drafter, data: PropertyCreate, _: Idempotent) -> Response:
     """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
     [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
     return await answers.written(session, listing.id, actor, status=201)
 
 
 @router.get("", summary="Search properties", response_model=SearchPage[PropertyListing], responses=raises(BadCursor))
+@cached("cache_seconds")
 async def search_properties(reader: ReaderDep, query: Annotated[PropertySearch, Query()]) -> Response:
     """Public properties by words, filters, place and price. A filter given twice means either."""
     return answers.json_answer(await search.page(reader, query, service.CATALOGUE))
@@ -55,6 +57,7 @@ async def search_properties(reader: ReaderDep, query: Annotated[PropertySearch, 
     response_model=PropertyListing,
     responses=raises(ListingNotFound),
 )
+@cached("cache_seconds")
 async def read_property(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing, as `GET /listings/{id}` gives it."""
     return await answers.whole(reader, listing_id, viewer, only=ListingKind.PROPERTY)

@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import Field
 
-from src.core.conditional import OptionalIfMatch, RequiredIfMatch
+from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
 from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
 from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
+from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
 from src.core.schemas import Line
 from src.core.strict import Router
@@ -39,25 +40,28 @@ _OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, Preconditio
     response_model=VehicleListing,
     responses=raises(*_WRITE, ExternalIdTaken),
 )
-async def create_vehicle(session: SessionDep, actor: Drafter, data: VehicleCreate) -> Response:
+async def create_vehicle(session: SessionDep, actor: Drafter, data: VehicleCreate, _: Idempotent) -> Response:
     """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
     [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
     return await answers.written(session, listing.id, actor, status=201)
 
 
 @router.get("", summary="Search vehicles", response_model=SearchPage[VehicleListing], responses=raises(BadCursor))
+@cached("cache_seconds")
 async def search_vehicles(reader: ReaderDep, query: Annotated[VehicleSearch, Query()]) -> Response:
     """Public vehicles by words, filters, place and price. A filter given twice means either."""
     return answers.json_answer(await search.page(reader, query, service.CATALOGUE))
 
 
 @router.get("/makes", summary="List makes")
+@cached("reference_cache_seconds")
 async def list_makes(session: SessionDep) -> NameCounts:
     """Makes of public vehicles, the most listed first."""
     return NameCounts(items=[NameCount.model_validate(row) for row in await service.count_makes(session)])
 
 
 @router.get("/makes/{make}/models", summary="List the models of a make")
+@cached("reference_cache_seconds")
 async def list_models(session: SessionDep, make: Annotated[Line, Field(min_length=1, max_length=60)]) -> NameCounts:
     """Models of a make among public vehicles, the most listed first; case does not matter."""
     return NameCounts(items=[NameCount.model_validate(row) for row in await service.count_models(session, make)])
@@ -66,6 +70,7 @@ async def list_models(session: SessionDep, make: Annotated[Line, Field(min_lengt
 @router.get(
     "/{listing_id}", summary="Read a vehicle listing", response_model=VehicleListing, responses=raises(ListingNotFound)
 )
+@cached("cache_seconds")
 async def read_vehicle(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing, as `GET /listings/{id}` gives it."""
     return await answers.whole(reader, listing_id, viewer, only=ListingKind.VEHICLE)

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,9 @@ KEY2KEY = Path(sys.executable).with_name("key2key")
 
 
 @contextmanager
-def serving(database_url: str, data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    database_url: str, data_dir: Path, command: Sequence[str | Path] = (KEY2KEY,)
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`key2key serve` on a port of its own choosing, until leaving."""
     environment = os.environ | {
         "DATABASE_URL": database_url.replace("+asyncpg", ""),
@@ -26,7 +28,7 @@ def serving(database_url: str, data_dir: Path) -> Iterator[tuple[subprocess.Pope
         "LOG_LEVEL": "INFO",
     }
     process = subprocess.Popen(
-        [KEY2KEY, "serve"], env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, "serve"], env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         assert process.stdout is not None
