@@ -70,7 +70,7 @@ class ListingChangeDropped(Event, name="listing.change_dropped"):
 
 
 class AssetListedTwice(Event, name="listing.asset_listed_twice"):
-    """It became public as an asset that is public elsewhere too, or that another owner sold lately."""
+    """It became public as an asset that is public elsewhere too, or that another owner sold lately; some of those."""
 
     listing_id: UUID
     owner_id: UUID

@@ -33,16 +33,17 @@ async def of(session: AsyncSession, listing_id: UUID, viewer: Actor | None) -> L
     changes = (await session.scalars(_changes(listing_id))).all()[::-1]
     published_at = prices[0].published_at
     present = [spell for spell in spells if _is_present(spell, listing_id, published_at)]
-    asked = [price for price in prices if price.since is not None]
+    shown = {spell.id for spell in present}
+    asked: list[Any] = [price for price in prices if price.since is not None]
     return ListingHistory(
         items=[_price(row) for row in (asked if prices[0].is_private else _public(asked, present))],
         changes=[ChangeRead(at=row.seen_at, what=row.what, fields=row.fields or []) for row in changes],
-        previous_prices=[_previous(spell, listing_id) for spell in spells if spell not in present],
+        previous_prices=[_previous(spell, listing_id) for spell in spells if spell.id not in shown],
         **_totals(spells[0] if spells else None),
     )
 
 
-def _prices(listing_id: UUID, viewer: Actor | None) -> Select[Any]:
+def _prices(listing_id: UUID, viewer: Actor | None) -> Select[datetime | None, bool, datetime, int, str]:
     """The newest prices; without any, one row as long as the listing is visible."""
     return (
         select(
@@ -91,7 +92,7 @@ def _total(aggregate: Any) -> ColumnElement[Any]:
     return aggregate.over()  # type: ignore[no-any-return]
 
 
-def _changes(listing_id: UUID) -> Select[tuple[ListingChange]]:
+def _changes(listing_id: UUID) -> Select[ListingChange]:
     return (
         select(ListingChange)
         .where(ListingChange.listing_id == listing_id, ListingChange.seen_at.is_not(None))

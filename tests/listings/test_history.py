@@ -14,7 +14,10 @@ from src.core import clock, database
 from src.core.audit import AuditEntry
 from src.core.events import EventRecord
 from src.core.security import Role
+from src.listings import actions
 from src.listings.models import HoldReason, ListingChange, Told
+from src.vehicles import service as vehicles
+from src.vehicles.schemas import VehicleCreate
 from tests.factories import Person, World, property_data, vehicle_data
 from tests.listings import stored
 from tests.listings.journeys import Journey
@@ -310,6 +313,14 @@ async def test_the_same_title_sold_twice_raises_an_alarm(client: AsyncClient, wo
     await world.act(second, new, "close")
     [fact] = await facts("listing.asset_sold_twice")
     assert (fact["listing_id"], fact["sold_lately"]) == (new["id"], [old["id"]])
+
+
+async def test_a_batch_that_says_the_same_of_every_car_raises_bounded_alarms(world: World) -> None:
+    owner = await world.person()
+    drafts = [vehicles.draft(VehicleCreate(**car())) for _ in range(15)]
+    async with database.transaction() as session:
+        await actions.create_submitted(session, owner.id, vehicles.kind, drafts)
+    assert [len(fact["public_elsewhere"]) for fact in await facts("listing.asset_listed_twice")] == [10] * 15
 
 
 async def test_two_who_publish_one_vin_at_once_are_noticed(committed: None, client: AsyncClient, world: World) -> None:

@@ -254,9 +254,9 @@ async def test_a_change_that_would_make_it_incomplete_does_not_wait(
 async def test_what_became_incomplete_meanwhile_is_not_approved(client: AsyncClient, journey: Journey) -> None:
     land = {"property_type": "land", "lot_size_m2": 300}
     listing = await journey.seen(await journey.start("published", property_data(property=land)))
-    # A dwelling needs a living area, which is only proposed; then the owner proposes to leave it out again.
     await patch(client, journey.owner, listing, property={"property_type": "residential", "living_area_m2": 80})
     async with database.transaction() as session:
+        # As if it had been proposed when a dwelling needed no living area.
         waiting = (await session.scalars(select(PendingChange))).one()
         waiting.changes = {"property_type": "residential"}
     async with stored.nothing_changes():
