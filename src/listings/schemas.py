@@ -16,6 +16,7 @@ Description = Annotated[Text, Field(max_length=10_000, examples=["One owner, ful
 PlaceName = Annotated[Line, Trimmed, Field(min_length=1, max_length=120)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639", examples=["am"], max_length=3)]
 ExternalId = Annotated[Line, Trimmed, Field(min_length=1, max_length=100, description="The owner's own id of it")]
+Days = Annotated[int, Field(ge=0, le=100_000)]
 Features = Annotated[list[Slug], Field(max_length=50, examples=[["air_conditioning", "alarm"]])]
 
 
@@ -210,9 +211,9 @@ class ListingHistory(Schema):
         max_length=1000, description="Prices of the same thing before, or in other listings; oldest first"
     )
     changes: list[ChangeRead] = Field(max_length=200, description="The newest changes, oldest first")
-    days_on_market: int = Field(ge=0, description="Whole days in which this listing was public", examples=[12])
-    cumulative_days_on_market: int = Field(
-        ge=0, description="Whole days in which any listing of the same thing was public", examples=[45]
+    days_on_market: Days = Field(description="Whole days in which this listing was public", examples=[12])
+    cumulative_days_on_market: Days = Field(
+        description="Whole days in which any listing of the same thing was public", examples=[45]
     )
     first_listed_at: Instant | None = Field(description="When the same thing was first public")
-    times_listed: int = Field(ge=0, description="How often the same thing came to the market", examples=[2])
+    times_listed: int = Field(ge=0, le=2**31 - 1, description="How often it came to the market", examples=[2])
