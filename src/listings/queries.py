@@ -29,7 +29,7 @@ from src.core.reads import Reader, Row, Statement, compiled
 from src.core.security import Actor
 from src.listings import kinds
 from src.listings.kinds import Kind, object_of
-from src.listings.models import Listing, ListingDecision, ListingKind
+from src.listings.models import Listing, ListingDecision, ListingKind, PendingChange
 from src.users.models import User
 
 
@@ -81,6 +81,7 @@ def _common(is_private: ColumnElement[bool]) -> ColumnElement[Any]:
         hold_reasons=only_if(is_private, func.to_json(Listing.hold_reasons)),
         decision=only_if(is_private, _last_decision()),
         close_price=only_if(is_private, _money(Listing.close_price_amount, Listing.close_price_currency)),
+        pending_change=only_if(is_private, _pending_change()),
     )
 
 
@@ -105,6 +106,13 @@ def _last_decision() -> ColumnElement[Any]:
         .correlate(Listing)
         .scalar_subquery()
     )
+
+
+def _pending_change() -> ColumnElement[Any]:
+    change = object_of(
+        fields=func.json_build_object(Listing.kind, PendingChange.shown), submitted_at=PendingChange.submitted_at
+    )
+    return select(change).where(PendingChange.listing_id == Listing.id).correlate(Listing).scalar_subquery()
 
 
 def representations(is_private: ColumnElement[bool], only: ListingKind | None = None) -> Select[Any]:

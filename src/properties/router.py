@@ -16,7 +16,6 @@ from src.listings import service as listings
 from src.listings.errors import (
     ExternalIdTaken,
     ListingIncomplete,
-    ListingNeedsReview,
     ListingNotFound,
     ListingWrongState,
     NotYourListing,
@@ -67,12 +66,15 @@ async def read_property(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> 
     "/{listing_id}",
     summary="Change a property listing",
     response_model=PropertyListing,
-    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingNeedsReview, ListingIncomplete),
+    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingIncomplete),
 )
 async def edit_property(
     session: SessionDep, actor: Drafter, listing_id: UUID, versions: RequiredIfMatch, changes: PropertyUpdate
 ) -> Response:
-    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
+    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost.
+
+    Where listings are reviewed, what makes a live listing another thing becomes its `pending_change`.
+    """
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.PROPERTY)
     await listings.edit(session, listing, versions, changes.changes())
     return await answers.written(session, listing_id, actor)

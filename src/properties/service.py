@@ -35,16 +35,31 @@ class PropertyKind(kinds.Kind):
     high_risk = frozenset({"property_type", "living_area_m2", "lot_size_m2", "title_number"})
     is_address_staged = True
 
-    def apply(self, details: kinds.Details, fields: Mapping[str, Any]) -> set[str]:
+    def columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fee becomes two columns, the title number a hash."""
-        columns = {name: value for name, value in fields.items() if name in _PLAIN}
+        columns = {name: value for name, value in fields.items() if name in self.fields}
         if "association_fee" in fields:
             fee = fields["association_fee"] or {"amount": None, "currency": None}
             columns |= {"association_fee_amount": fee["amount"], "association_fee_currency": fee["currency"]}
         if "title_number" in fields:
             number = fields["title_number"]
             columns["title_number_hash"] = keyed_hash("title-number", name_key(number)) if number else None
-        return {_WRITTEN_AS.get(name, name) for name in super().apply(details, columns)}
+        return columns
+
+    def names(self, columns: Iterable[str]) -> set[str]:
+        """Not every column is called what the field is."""
+        return {_WRITTEN_AS.get(name, name) for name in columns}
+
+    def readable(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the title number, only whether there is to be one."""
+        shown = {name: value for name, value in columns.items() if name != "title_number_hash"}
+        if "title_number_hash" in columns:
+            shown["has_title_number"] = columns["title_number_hash"] is not None
+        return shown
+
+    def asset_keys(self, details: kinds.Details) -> list[str]:
+        """The title deed."""
+        return [f"title:{details.title_number_hash}"] if details.title_number_hash else []
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """Land is its lot; anything else has a living area."""

@@ -18,7 +18,6 @@ from src.listings import service as listings
 from src.listings.errors import (
     ExternalIdTaken,
     ListingIncomplete,
-    ListingNeedsReview,
     ListingNotFound,
     ListingWrongState,
     NotYourListing,
@@ -80,12 +79,15 @@ async def read_vehicle(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> R
     "/{listing_id}",
     summary="Change a vehicle listing",
     response_model=VehicleListing,
-    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingNeedsReview, ListingIncomplete),
+    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingIncomplete),
 )
 async def edit_vehicle(
     session: SessionDep, actor: Drafter, listing_id: UUID, versions: RequiredIfMatch, changes: VehicleUpdate
 ) -> Response:
-    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
+    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost.
+
+    Where listings are reviewed, what makes a live listing another thing becomes its `pending_change`.
+    """
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.VEHICLE)
     await listings.edit(session, listing, versions, changes.changes())
     return await answers.written(session, listing_id, actor)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from src.core.security import keyed_hash
 from src.core.text import Weight
 from src.listings import kinds
 from src.listings.conditions import Compared, lowered
@@ -32,6 +33,10 @@ class VehicleKind(kinds.Kind):
             unit = fields.get("mileage_unit") or details.mileage_unit or MileageUnit.KM
             fields = {**fields, "mileage_unit": unit}
         return super().apply(details, fields)
+
+    def asset_keys(self, details: kinds.Details) -> list[str]:
+        """The VIN; a plate code is only the class of a plate."""
+        return [f"vin:{keyed_hash('asset-vin', details.vin)}"] if details.vin else []
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """A new vehicle has no mileage to tell."""
