@@ -1,6 +1,7 @@
 """Exchange rates as clients see them: decimals are text, so that no parser makes floats of them."""
 
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -62,7 +63,7 @@ class RateSetRead(Schema):
 
     id: UUID
     base: Base
-    as_of: AsOf
+    as_of: date = Field(description="The day the rates are of")
     source: Source
     created_at: Instant
     rates: Rates
