@@ -7,7 +7,6 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
-    Lateral,
     Numeric,
     Select,
     Subquery,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import Grouping
-from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.sql.selectable import LateralFromClause, TableValuedAlias
 from sqlalchemy.types import TypeEngine
 
 from src.exchange_rates.conversion import Lane, Lanes, PriceRange
@@ -41,7 +40,8 @@ def is_within(rows: type[Priced], prices: PriceRange) -> ColumnElement[bool]:
     """Where the price is in the range of its currency; false for currencies without a rate."""
     position = func.array_position(_array(prices.currencies, Text()), rows.currency)
     lows, highs = _array(prices.lows, BigInteger()), _array(prices.highs, BigInteger())
-    return rows.price_amount.between(Grouping(lows)[position], Grouping(highs)[position])
+    is_in_range: ColumnElement[bool] = rows.price_amount.between(Grouping(lows)[position], Grouping(highs)[position])
+    return is_in_range
 
 
 def in_price_order(
@@ -107,7 +107,9 @@ def _unnested(rated: Mapping[str, Lane]) -> TableValuedAlias:
     return unnested.table_valued(column("currency", Text()), *columns, name="rated").render_derived()
 
 
-def _found(rows: type[Priced], matching: Select[Any], lane: Subquery, *, limit: int, is_descending: bool) -> Lateral:
+def _found(
+    rows: type[Priced], matching: Select[Any], lane: Subquery, *, limit: int, is_descending: bool
+) -> LateralFromClause:
     """The next rows of one lane, with an end that stops the index from being read on."""
     amount, row_id = rows.price_amount, rows.id
     here, start = tuple_(amount, row_id), tuple_(lane.c.start, lane.c.start_id)

@@ -143,6 +143,19 @@ def test_weights_sort_as_exact_conversions_do(conversion: Conversion, rows: list
                 assert exact == 0 or (weighed != 0 and (weighed > 0) == (exact > 0))
 
 
+@pytest.mark.parametrize("more", [1, -1])
+def test_weights_tell_apart_the_closest_prices_that_there_can_be(more: int) -> None:
+    dollars, euros = LARGEST_AMOUNT, LARGEST_AMOUNT - 1
+    # The longest rates at which the one is worth more, or less, than the other by the least that 24 digits allow.
+    euro = more * pow(dollars, -1, euros) % euros + 999_999_999 * euros
+    dollar = (dollars * euro - more) // euros
+    shifted = {"USD": Decimal(dollar).scaleb(-12), "EUR": Decimal(euro).scaleb(-12)}
+    conversion = RateTable.of(SET_ID, "ETB", shifted).conversion_to("ETB")
+    worth, weights = conversion.worth, {name: Fraction(weight) for name, weight in conversion.weights.items()}
+    assert 0 < more * (dollars * worth["USD"] / (euros * worth["EUR"]) - 1) < Fraction(1, 10**38)
+    assert more * (dollars * weights["USD"] - euros * weights["EUR"]) > 0
+
+
 @given(amount=amounts, row_id=ids, is_descending=st.booleans())
 def test_behind_a_row_without_a_rate_there_are_only_such_rows(amount: int, row_id: UUID, is_descending: bool) -> None:
     conversion = table(USD="0.0064").conversion_to("USD")

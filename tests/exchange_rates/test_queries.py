@@ -58,7 +58,8 @@ async def page(conversion: Conversion, matching: Select[Any], *, limit: int = 10
     currencies = select(other.currency).where(other.is_public)
     async with database.transaction() as session:
         found = queries.in_price_order(Listing, matching, currencies, lanes, limit=limit)
-        return (await session.execute(found)).all()
+        rows: Sequence[Row[Any]] = (await session.execute(found)).all()
+    return rows
 
 
 async def walk(conversion: Conversion, matching: Select[Any], *, limit: int, **wanted: Any) -> list[UUID]:

@@ -8,7 +8,9 @@ from sqlalchemy import func, select
 from src.core import database
 from src.core.security import Role
 from src.exchange_rates import service
+from src.exchange_rates.conversion import NO_RATES
 from src.exchange_rates.models import Rate, RateSet
+from src.exchange_rates.schemas import RateSetCreate
 from tests.auth.stored import audited, facts
 from tests.exchange_rates.rates import PATH, add, figures, rate_data
 from tests.factories import World
@@ -46,7 +48,7 @@ async def test_a_reader_never_sees_half_a_set(committed: None, client: AsyncClie
 
 async def test_what_was_committed_here_is_calculated_with_at_once(committed: None, client: AsyncClient) -> None:
     async with database.transaction() as session:
-        assert await service.current_table(session) is service.NO_RATES
+        assert await service.current_table(session) is NO_RATES
     for rate in ("0.0064", "0.0065"):
         rate_set = await add(rates={"USD": rate})
         async with database.transaction() as session:
@@ -57,7 +59,7 @@ async def test_what_was_rolled_back_is_not_calculated_with(committed: None) -> N
     kept = await add()
     try:
         async with database.transaction() as session:
-            await service.create(session, service.RateSetCreate.model_validate(rate_data()), None)
+            await service.create(session, RateSetCreate.model_validate(rate_data()), None)
             raise ZeroDivisionError
     except ZeroDivisionError:
         pass

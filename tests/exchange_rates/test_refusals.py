@@ -42,7 +42,7 @@ def _rate(written: Any) -> dict[str, Any]:
     return {"rates": {"JPY": "0.99", "USD": written}}
 
 
-BAD_RATES = (
+BAD_RATES: tuple[Any, ...] = (
     "0", "0.000000000000", "-0.0064", "+0.0064", "NaN", "Infinity", "-Infinity", "1e5", "1E-5", "1e999", ".5", "5.",
     "", " 1", "1 ", "1,5", "1_000", "0x10", "٣", "１", "1\n", "1234567890123", "0.1234567890123", "9" * 100_000,
     0.0064, 1, True, None, [], {"rate": "1"},
