@@ -1,31 +1,37 @@
 """SQL over rows with prices in many currencies; its shape never depends on the rates, which are all bound arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Numeric,
     Select,
     Subquery,
     Text,
     Uuid,
+    and_,
     cast,
     column,
     func,
     literal,
+    not_,
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.selectable import LateralFromClause, TableValuedAlias
 from sqlalchemy.types import TypeEngine
 
-from src.exchange_rates.conversion import Lane, Lanes, PriceRange
+from src.exchange_rates.conversion import Lanes, PriceRange
+
+Wanted = Callable[[ColumnElement[bool]], Select[Any]]
 
 
 class Priced(Protocol):
@@ -44,15 +50,46 @@ def is_within(rows: type[Priced], prices: PriceRange) -> ColumnElement[bool]:
     return is_in_range
 
 
+# Where more rows than these are in a range, walking through whatever else is asked for meets them soon enough.
+FEW = 2000
+
+
+def within(
+    rows: type[Priced],
+    near: type[Priced],
+    is_listed: ColumnElement[bool],
+    wanted: Wanted,
+    prices: PriceRange,
+    *,
+    few: int = FEW,
+) -> CompoundSelect[Any]:
+    """What is `wanted` of the rows in the range, fast whether few rows are or many, which no planner can know.
+
+    `wanted(condition)` selects `rows` by whatever else is asked for and by that condition on them, in an order and up
+    to a limit of its own; it is called for either case, and the server runs one of the two. `near`, an alias of the
+    table, and `is_listed`, a condition on it that an index on (currency, price_amount, id) has, tell which.
+    """
+    ranges = _unnested({"currency": prices.currencies, "low": prices.lows, "high": prices.highs}, "ranges")
+    in_one = select(near.id).where(is_listed, near.currency == ranges.c.currency)
+    in_one = in_one.where(near.price_amount.between(ranges.c.low, ranges.c.high)).limit(few + 1)
+    each = in_one.lateral("each")
+    found = select(each.c.id).select_from(ranges).join(each, true()).limit(few + 1).cte("near")
+    counted = select((func.count() <= few).label("are_few")).select_from(found).cte("counted")
+    are_few = select(counted.c.are_few).scalar_subquery()
+    return union_all(
+        wanted(and_(are_few, rows.id.in_(select(found.c.id)))),
+        wanted(and_(not_(are_few), is_within(rows, prices))),
+    )
+
+
 def in_price_order(
     rows: type[Priced], matching: Select[Any], currencies: Select[Any], lanes: Lanes, *, limit: int
 ) -> Select[Any]:
     """The first `limit` rows of `matching` in the order of their converted prices: `id`, `is_unrated` and `key`.
 
-    `matching` selects the ids of `rows`. `currencies` selects one column, the currency of every row that `matching` may
-    find, and more where that makes it simpler: its currencies are looked up one by one, so an index must begin with
-    them. Each is then read in the order of its prices, `limit` rows at most: an index on (currency, price_amount, id)
-    serves that.
+    `matching` selects the ids of `rows`. `currencies` selects one column of an alias of the table: the currencies of at
+    least the rows that `matching` finds. They are looked up one by one, then each is read in the order of its prices,
+    `limit` rows at most; an index on (currency, price_amount, id) serves both.
     """
     lane = _lanes_of(_distinct(currencies), lanes)
     found = _found(rows, matching, lane, limit=limit, is_descending=lanes.is_descending)
@@ -76,7 +113,9 @@ def _distinct(currencies: Select[Any]) -> CTE:
 
 
 def _lanes_of(present: CTE, lanes: Lanes) -> Subquery:
-    lane, unrated = _unnested(lanes.rated), lanes.unrated
+    names, unrated = ("weight", "start", "start_id", "end"), lanes.unrated
+    columns = {name: [getattr(lane, name) for lane in lanes.rated.values()] for name in names}
+    lane = _unnested({"currency": list(lanes.rated), **columns}, "rated")
     return (
         select(
             present.c.currency,
@@ -92,19 +131,22 @@ def _lanes_of(present: CTE, lanes: Lanes) -> Subquery:
     )
 
 
-_LANE: dict[str, TypeEngine[Any]] = {
+_TYPES: dict[str, TypeEngine[Any]] = {
+    "currency": Text(),
     "weight": Numeric(),
     "start": BigInteger(),
     "start_id": Uuid(),
     "end": BigInteger(),
+    "low": BigInteger(),
+    "high": BigInteger(),
 }
 
 
-def _unnested(rated: Mapping[str, Lane]) -> TableValuedAlias:
-    arrays = [_array([getattr(lane, name) for lane in rated.values()], of) for name, of in _LANE.items()]
-    columns = [column(name, of) for name, of in _LANE.items()]
-    unnested = func.unnest(_array(list(rated), Text()), *arrays)
-    return unnested.table_valued(column("currency", Text()), *columns, name="rated").render_derived()
+def _unnested(values: Mapping[str, Sequence[Any]], name: str) -> TableValuedAlias:
+    """A table of these columns."""
+    arrays = [_array(each, _TYPES[key]) for key, each in values.items()]
+    columns = [column(key, _TYPES[key]) for key in values]
+    return func.unnest(*arrays).table_valued(*columns, name=name).render_derived()
 
 
 def _found(

@@ -124,12 +124,33 @@ async def test_ranges_hold_what_is_exactly_within_and_nothing_without_a_rate(
     async with database.transaction() as session:
         prices = conversion.price_range(minimum, maximum)
         assert set(await session.scalars(mine.where(queries.is_within(Listing, prices)))) == wanted
+        for few in (0, len(wanted) - 1, len(wanted), 1000):
+            other = aliased(Listing)
+            found = queries.within(Listing, other, other.is_public, mine.where, prices, few=max(0, few))
+            assert sorted(await session.scalars(found)) == sorted(wanted)
     if (minimum, maximum) != (None, None):
         for is_descending in (False, True):
             found = await walk(conversion, mine, limit=4, minimum=minimum, maximum=maximum, is_descending=is_descending)
             assert found == list(
                 expected([row for row in priced if row[0] in wanted], conversion, is_descending=is_descending)
             )
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+async def test_what_is_wanted_in_a_range_keeps_its_order_and_limit(
+    few: int, priced: list[Priced], rates: RateTable
+) -> None:
+    conversion, other = rates.conversion_to("USD"), aliased(Listing)
+    prices = conversion.price_range(63, 65)
+    newest = public().order_by(Listing.id.desc()).limit(3)
+    async with database.transaction() as session:
+        found = list(
+            await session.scalars(
+                queries.within(Listing, other, other.is_public, newest.where, prices, few=few).order_by("id")
+            )
+        )
+        everything = await session.scalars(public(queries.is_within(Listing, prices)))
+        assert found == sorted(everything)[-3:]
 
 
 async def test_other_conditions_are_kept(priced: list[Priced], rates: RateTable) -> None:
