@@ -25,6 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql import ColumnExpressionArgument
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.selectable import LateralFromClause, TableValuedAlias
 from sqlalchemy.types import TypeEngine
@@ -57,7 +58,7 @@ FEW = 2000
 def within(
     rows: type[Priced],
     near: type[Priced],
-    is_listed: ColumnElement[bool],
+    is_listed: ColumnExpressionArgument[bool],
     wanted: Wanted,
     prices: PriceRange,
     *,

@@ -33,12 +33,12 @@ Priced = tuple[UUID, int, str]
 
 @pytest.fixture(name="priced")
 async def _priced(storage: None) -> list[Priced]:
-    """Each price three times, so that equal ones are told apart by id alone."""
+    """Each price twice, so that equal ones are told apart by id alone."""
     make = cycle((vehicle_data, property_data))
-    drafts = [next(make)(price={"amount": amount, "currency": currency}) for amount, currency in [*PRICES] * 3]
+    drafts = [next(make)(price={"amount": amount, "currency": currency}) for amount, currency in [*PRICES] * 2]
     ids = await publish(*drafts)
     await publish(*drafts[:1])
-    return [(UUID(row_id), *price) for row_id, price in zip(ids, [*PRICES] * 3, strict=True)]
+    return [(UUID(row_id), *price) for row_id, price in zip(ids, [*PRICES] * 2, strict=True)]
 
 
 @pytest.fixture(name="rates")
@@ -88,8 +88,8 @@ async def test_pages_have_every_row_once_in_the_order_of_converted_prices(
     conversion = rates.conversion_to(asked)
     mine = public(Listing.id.in_([row[0] for row in priced]))
     wanted = list(expected(priced, conversion, is_descending=is_descending))
-    assert len(wanted) == len(PRICES) * 3
-    for limit in (1, 4, 100):
+    assert len(wanted) == len(PRICES) * 2
+    for limit in (3, 100):
         assert await walk(conversion, mine, limit=limit, is_descending=is_descending) == wanted
 
 
@@ -126,8 +126,8 @@ async def test_ranges_hold_what_is_exactly_within_and_nothing_without_a_rate(
         assert set(await session.scalars(mine.where(queries.is_within(Listing, prices)))) == wanted
         for few in (0, len(wanted) - 1, len(wanted), 1000):
             other = aliased(Listing)
-            found = queries.within(Listing, other, other.is_public, mine.where, prices, few=max(0, few))
-            assert sorted(await session.scalars(found)) == sorted(wanted)
+            within = queries.within(Listing, other, other.is_public, mine.where, prices, few=max(0, few))
+            assert sorted(await session.scalars(within)) == sorted(wanted)
     if (minimum, maximum) != (None, None):
         for is_descending in (False, True):
             found = await walk(conversion, mine, limit=4, minimum=minimum, maximum=maximum, is_descending=is_descending)
@@ -164,8 +164,8 @@ async def test_other_conditions_are_kept(priced: list[Priced], rates: RateTable)
 
 async def test_without_any_rates_one_currency_comes_first_in_its_order(priced: list[Priced]) -> None:
     conversion = NO_RATES.conversion_to("KES")
-    found = await page(conversion, public(), limit=6)
     shillings = [row for row in priced if row[2] == "KES"]
+    found = await page(conversion, public(), limit=len(shillings))
     assert [row.id for row in found] == list(expected(shillings, conversion))
     assert not any(row.is_unrated for row in found)
 
