@@ -130,6 +130,8 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
 
 def _field(error: dict[str, Any]) -> FieldError:
     where, *path = error["loc"] or ("body",)
+    if path[-1:] == ["[key]"]:  # pydantic's way to say that it is the member's name that it refuses
+        path.pop()
     if error["type"] == "json_invalid":
         return FieldError("body", "", "malformed_json", f"malformed JSON at byte {path[0] if path else 0}")
     detail = error["msg"].removeprefix("Value error, ")
