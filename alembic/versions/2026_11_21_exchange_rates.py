@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "2026_11_21_exchange_rates"
-down_revision: str | Sequence[str] | None = "2026_11_21_first_schema"
+down_revision: str | Sequence[str] | None = "2026_11_21_listing_truth"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

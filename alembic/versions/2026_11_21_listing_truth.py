@@ -9,7 +9,7 @@ from alembic import op
 from src.core.security import keyed_hash
 
 revision: str = "2026_11_21_listing_truth"
-down_revision: str | Sequence[str] | None = "2026_11_21_first_schema"
+down_revision: str | Sequence[str] | None = "2026_11_21_idempotency_keys"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

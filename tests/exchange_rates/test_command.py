@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from src import cli
 from src.core import config, database, logging
+from src.core.reads import Reader
 from src.exchange_rates.models import RateSet
 from tests.auth.stored import audited, facts
 from tests.conftest import bind
@@ -25,13 +26,13 @@ Invoke = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
-async def invoke(committed: None, engine: AsyncEngine) -> AsyncIterator[Invoke]:
+async def invoke(committed: None, engine: AsyncEngine, pool: Reader) -> AsyncIterator[Invoke]:
     """Runs the command in this process; its exit code and what it said."""
 
     async def invoke(file: Path) -> tuple[int, str, str]:
         # In a thread, which may have an event loop beside ours; the command binds the sessions to an engine of its own.
         ended = await asyncio.to_thread(CliRunner().invoke, cli.app, ["rates", "import", str(file)])
-        bind(engine)
+        bind(engine, pool)
         return ended.exit_code, ended.stdout, ended.stderr
 
     yield invoke
