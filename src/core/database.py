@@ -106,7 +106,7 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
         "jit": "off",
         "statement_timeout": str(config.statement_timeout_ms),
         "lock_timeout": str(config.lock_timeout_ms),
-        "idle_in_transaction_session_timeout": "60000",
+        "idle_in_transaction_session_timeout": str(config.idle_transaction_timeout_ms),
     }
 
 
