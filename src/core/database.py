@@ -13,9 +13,10 @@ from uuid import UUID, uuid4
 
 import orjson
 import uuid_utils.compat
-from sqlalchemy import DateTime, MetaData, Text
+from sqlalchemy import Connection, DateTime, MetaData, Text, event
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -68,6 +69,11 @@ def independent() -> AbstractAsyncContextManager[AsyncSession]:
     return trace_sessionmaker.begin()
 
 
+def sqlstate(exc: DBAPIError) -> str:
+    """PostgreSQL's code of the error; empty when the connection failed before there was one."""
+    return str(getattr(exc.orig, "sqlstate", None) or "")
+
+
 def async_url(url: str) -> URL:
     """`postgres://` and `postgresql://` addresses, spoken to through asyncpg."""
     return make_url(url).set(drivername="postgresql+asyncpg")
@@ -78,14 +84,14 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
     connect_args: dict[str, Any] = {"timeout": config.pool_timeout, "server_settings": server_settings(config)}
     if config.pgbouncer:
         # In transaction mode the next statement may run on another server connection: nothing prepared
-        # survives, names must not collide, and start-up parameters belong to the role.
+        # survives, names must not collide, and what is asked at the start would be another client's.
         connect_args |= {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"__k2k_{uuid4()}__",
             "server_settings": {},
         }
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         pool_size=config.pool_size,
         max_overflow=0,
@@ -96,6 +102,17 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
+    if config.pgbouncer:
+        _ask_in_each_transaction(engine, server_settings(config))
+    return engine
+
+
+def _ask_in_each_transaction(engine: AsyncEngine, wanted: dict[str, str]) -> None:
+    asked = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def ask(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT {asked}")
 
 
 def server_settings(config: DatabaseSettings) -> dict[str, str]:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from src.core import errors
+from src.core.database import sqlstate
 from src.core.errors import FieldError, ProblemError
 
 log = structlog.get_logger(__name__)
@@ -170,7 +171,7 @@ async def _on_outage(request: Request, exc: Exception) -> Response:
 
 def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
     """Violated constraints (class 23) and unstorable values (class 22) are the client's; the rest is not."""
-    state = _sqlstate(exc)
+    state = sqlstate(exc)
     cause = getattr(exc.orig, "__cause__", None)
     if isinstance(exc, IntegrityError) or state.startswith("23"):
         table, constraint, column = (
@@ -183,17 +184,13 @@ def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
     return None
 
 
-def _sqlstate(exc: DBAPIError) -> str:
-    return str(getattr(exc.orig, "sqlstate", None) or "")
-
-
 def _is_transient(exc: DBAPIError) -> bool:
-    state = _sqlstate(exc)
+    state = sqlstate(exc)
     return exc.connection_invalidated or not state or state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
 
 
 def _reason(exc: Exception) -> str:
-    return _sqlstate(exc) if isinstance(exc, DBAPIError) else str(exc)[:200]
+    return sqlstate(exc) if isinstance(exc, DBAPIError) else str(exc)[:200]
 
 
 async def on_bug(request: Request, exc: Exception) -> Response:

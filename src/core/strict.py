@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from src.core import retries
 from src.core.errors import ProblemError, UnsupportedMediaType
 
 # C0 but tab, newline and return; DEL; C1; surrogates; noncharacters.
@@ -143,7 +144,7 @@ class StrictRoute(APIRoute):
             if readable and _has_body(request) and not readable.fullmatch(_media_type(request)):
                 raise UnsupportedMediaType
             try:
-                return await handle(StrictRequest(request.scope, request.receive))
+                return await retries.answer(handle, StrictRequest(request.scope, request.receive))
             except HTTPException as exc:
                 # FastAPI makes a bare 400 of whatever fails while it reads the body; the cause says what and where.
                 if isinstance(exc.__cause__, (ProblemError, RequestValidationError)):

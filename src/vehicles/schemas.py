@@ -76,7 +76,7 @@ def _refuse_short_vin(vin: str | None, model_year: int | None) -> None:
     sentence = (
         f"a VIN has {LENGTH} characters; a shorter number needs a model_year before {FIRST_STANDARD_YEAR} beside it"
     )
-    error = PydanticCustomError("vin_too_short", sentence)  # type: ignore[arg-type]
+    error = PydanticCustomError("vin_too_short", sentence)
     raise ValidationError.from_exception_data("vin", [InitErrorDetails(type=error, loc=("vin",), input=None)])
 
 
