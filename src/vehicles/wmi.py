@@ -50,8 +50,10 @@ _ASSIGNED = {
 }
 
 _CORRECTED = {
+    "Acura": "19U 19V",
     "American Motors": "1AM",
     "Ashok Leyland": "MB1",
+    "BAIC": "LNB",
     "BMW": "WB1 WB3 WB5 5UX 5UM",
     "Blue Bird": "1BA",
     "BYD": "LC0 LGX LPE",
@@ -64,13 +66,15 @@ _CORRECTED = {
     "Ford": "MAJ",
     "Freightliner": "3AK 3AL",
     "Genesis": "KMT",
+    "Geely": "LB3 L6T",
+    "Great Dane": "1GR",
     "Great Wall": "LGW",
     "Hero": "MBL",
-    "Hino": "JHA JHB JHD JHF",
-    "Honda": "1HG 2HG 2HJ 2HK 3HG 5FN 5FP ME4 MLH",
+    "Hino": "JHA JHB JHD JHF JHH",
+    "Honda": "19X 1HF 1HG 2HG 2HJ 2HK 3HG 5FN 5FP JH1 JH2 JH3 JHL JHN JHZ ME4 MLH",
     "Hyundai": "KMH KM8 KMF KMJ",
     "International": "1HS 1HT 1HV 2HS 2HT 3HA 3HS 3HT",
-    "Isuzu": "JAA JAB JAL JAM JAN",
+    "Isuzu": "ACV JAA JAB JAL JAM JAN",
     "Kenworth": "1NK 1XK 2NK 3BK",
     "Kia": "KNA KNB KNC KND KNE KNH",
     "Mazda": "JM0 JM1 JM2 JM3 JM4 JM6 JM7 JMZ",
@@ -85,9 +89,10 @@ _CORRECTED = {
     "Shacman": "LZG",
     "Sinotruk": "LZZ",
     "SsangYong": "KPA KPB KPT",
+    "Sterling": "2FW 2FZ",
     "Suzuki": "MBH MHY TSM",
     "TVS": "MD6",
-    "Toyota": "1NX JTK JTL JTN MBJ MHF MR1 MR2 NMT PN1 RKL VNK",
+    "Toyota": "1NX 2T1 2T3 4T1 4T3 4T4 5TB 5TD 5TE 5TF JTK JTL JTN MBJ MHF MR1 MR2 NMT PN1 RKL VNK",
     "UD Trucks": "JNA JPC",
 }
 
@@ -98,12 +103,9 @@ _OWNED = {
     "1N": "Nissan",
     "2F": "Ford",
     "2G": "General Motors",
-    "2T": "Toyota",
     "3F": "Ford",
     "3G": "General Motors",
     "3N": "Nissan",
-    "4T": "Toyota",
-    "5T": "Toyota",
     "JF": "Subaru",
     "JK": "Kawasaki",
     "JN": "Nissan",
@@ -116,57 +118,9 @@ _OWNED = {
 }
 
 # Entries of vininfo that no maker declares: typed wrongly, or read from a plate that is no VIN.
-_NOBODYS = frozenset(
-    [
-        "112",
-        "115",
-        "117",
-        "119",
-        "123",
-        "124",
-        "137",
-        "178",
-        "17V",
-        "19X",
-        "1JN",
-        "1L4",
-        "1V4",
-        "210",
-        "309",
-        "460",
-        "601",
-        "602",
-        "B01",
-        "DA4",
-        "JGN",
-        "KC4",
-        "KLM",
-        "KRX",
-        "SDB",
-        "SNE",
-        "STE",
-        "W00",
-        "WDW",
-        "WE0",
-        "WF1",
-        "WF3",
-        "WF7",
-        "WFO",
-        "WMB",
-        "WMX",
-        "WNK",
-        "WS0",
-        "WSS",
-        "WUW",
-        "WV0",
-        "WWD",
-        "WWW",
-        "WYG",
-        "WYW",
-        "WZW",
-        "XXX",
-        "YMB",
-    ]
+_NOBODYS = (
+    "112 115 117 119 123 124 137 178 17V 1JN 1L4 1V4 210 309 460 601 602 B01 DA4 JGN KC4 KLM KRX SNE STE "
+    "W00 WDW WE0 WF1 WF3 WF7 WFO WMB WNK WS0 WSS WUW WV0 WWD WWW WYG WYW WZW XXX YMB"
 )
 
 # Brands of one house are sold under each other's codes, and have been since before some of them parted.
@@ -198,6 +152,9 @@ _HOUSES = (
     "sinotruk howo",
     "shacman shaanxi",
     "foton",
+    "zotye",
+    "great_dane",
+    "sterling",
     "jac",
     "baic beijing",
     "gac trumpchi",
@@ -245,10 +202,11 @@ def _countries() -> dict[str, str]:
 
 @cache
 def _makers() -> dict[str, str]:
+    nobodys = _NOBODYS.split()
     listed = {
         code: str(getattr(maker, "manufacturer", maker))
         for code, maker in WMI.items()
-        if len(code) == 3 and code[2] != "9" and code not in _NOBODYS and country_of(code)
+        if len(code) == 3 and code[2] != "9" and code not in nobodys and country_of(code)
     }
     return listed | {code: maker for maker, codes in _CORRECTED.items() for code in codes.split()}
 
