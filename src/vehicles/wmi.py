@@ -3,8 +3,8 @@
 Countries are those of ISO 3780, as SAE International assigns them. Makers are those of `vininfo` where it is right.
 Its list was gathered from vehicles, typing mistakes included, and it takes two characters for a whole maker; so its
 exact entries count alone, without the ones that name nobody's code or a small maker's (ISO 3780: the third character
-is 9, and positions 12 to 14 tell which). `_CORRECTED` and `_OWNED` outrank it; they follow the codes that makers
-declare to NHTSA (49 CFR 565.16; vPIC).
+is 9, and positions 12 to 14 tell which). `_CORRECTED` and `_OWNED` outrank it: codes that makers have declared to NHTSA
+(49 CFR 565.16), as public lists give them. Who is not sure says nothing: an unknown maker is None.
 """
 
 import re
