@@ -87,7 +87,9 @@ class VinVerdict(Schema):
     check_digit: Literal["ok", "fail", "not_applicable"] = Field(
         description="Binding in North America only", examples=["not_applicable"]
     )
-    model_years: list[int] = Field(max_length=10, description="What position 10 may mean", examples=[[2009]])
+    model_years: list[Annotated[int, Field(ge=_FIRST_CYCLE, le=9999)]] = Field(
+        max_length=300, description="What position 10 may mean", examples=[[2009]]
+    )
     warnings: list[Doubt] = Field(max_length=10)
 
 
