@@ -69,7 +69,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 LONGEST_IF_NONE_MATCH = 8000
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what you have"}}
 _REPEATED_IN_304 = ("ETag", "Cache-Control", "Vary")
-_TAG = re.compile(r'"[^"]*"')
+_TAG = re.compile(r'\s*(?:W/)?("[^"]*")\s*')
 _lifetimes: dict[Callable[..., Any], Lifetime] = {}
 
 
@@ -119,4 +119,5 @@ def _has(request: Request, tag: str) -> bool:
         raise invalid_field(
             "/If-None-Match", "string_too_long", f"has over {LONGEST_IF_NONE_MATCH} characters", "header"
         )
-    return given.strip() == "*" or tag in _TAG.findall(given)
+    tags = map(_TAG.fullmatch, given.split(","))
+    return given.strip() == "*" or tag in [match[1] for match in tags if match]

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from fastapi import Depends, Response
 
+from src.core.conditional import cached
 from src.core.dependencies import AccountSuspended, SessionDep, permitted
 from src.core.errors import Forbidden, Unauthorized, raises
+from src.core.idempotency import Idempotent
 from src.core.security import Actor, Permission
 from src.core.strict import Router
 from src.exchange_rates import service
@@ -26,12 +28,14 @@ def representation(rate_set: RateSet) -> RateSetRead:
 
 
 @router.get("", summary="Read the current exchange rates", responses=raises(ExchangeRatesNotFound))
+@cached("cache_seconds")
 async def read_current_exchange_rates(session: SessionDep) -> RateSetRead:
     """The rates of the latest day; `source` says whose figures they are."""
     return representation(await service.current(session))
 
 
 @router.get("/{set_id}", summary="Read exchange rates by id", responses=raises(ExchangeRatesNotFound))
+@cached("reference_cache_seconds")
 async def read_exchange_rates(session: SessionDep, set_id: UUID) -> RateSetRead:
     """A set of rates, current or former: none is ever changed or deleted."""
     return representation(await service.get(session, set_id))
@@ -44,7 +48,7 @@ async def read_exchange_rates(session: SessionDep, set_id: UUID) -> RateSetRead:
     responses=raises(Unauthorized, Forbidden, AccountSuspended, RatesOfTheFuture, BaseIsNotOne),
 )
 async def add_exchange_rates(
-    session: SessionDep, actor: Administrator, data: RateSetCreate, response: Response
+    session: SessionDep, actor: Administrator, data: RateSetCreate, response: Response, _: Idempotent
 ) -> RateSetRead:
     """Administrators only. The new set is current from now on, unless there is one of a later day."""
     rate_set = await service.create(session, data, created_by=actor.id)

@@ -297,4 +297,4 @@ def test_whatever_creates_can_be_sent_again(application: FastAPI) -> None:
             if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", [])):
                 repeatable.add(operation["operationId"])
                 assert {"400", "409", "422"} <= operation["responses"].keys()
-    assert creating == repeatable == {"create_vehicle", "create_property", "register_user"}
+    assert creating == repeatable == {"create_vehicle", "create_property", "register_user", "add_exchange_rates"}
