@@ -31,7 +31,7 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api migrate upgrade downgrade seed import \
+.PHONY: help run test check check-code format lint types layers migrations api api-release migrate upgrade downgrade seed import \
 	openapi requirements clean
 
 help: ## List these commands
@@ -66,8 +66,12 @@ migrations: $(TO_TEST) ## Check that the migrations make what the models say (al
 	@$(ON_SCRATCH) $(BIN)/key2key migrate
 	@$(ON_SCRATCH) $(BIN)/alembic check
 
-api: $(TO_TEST) ## Check that openapi.json is current
+api: $(TO_TEST) ## Check that openapi.json is current and breaks no client undeclared
 	@$(BIN)/key2key openapi --check
+	@$(BIN)/python -m tests.api check
+
+api-release: $(TO_TEST) api ## Make openapi.json the released one, which later ones are compared with
+	@$(BIN)/python -m tests.api release
 
 migrate: upgrade ## Migrate the database, then write a new revision if message="add boats" is given
 	@test -z "$$message" || $(BIN)/alembic revision --autogenerate -m "$$message"
