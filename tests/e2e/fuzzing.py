@@ -1,13 +1,22 @@
 """Schemathesis against the running server: `make fuzz`. Not named test_…, since it is no part of `make test`."""
 
+import asyncio
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+import orjson
+import pytest
+
+from src.core import config
 from src.core.security import Role
 from src.users.models import UserStatus
+from tests.contract import Contract
 from tests.e2e.server import serving
 from tests.factories import Person, World, property_data, vehicle_data
 
@@ -15,42 +24,72 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 
-async def cast(world: World) -> dict[str, Person]:
-    """People in every role."""
+async def cast(world: World) -> dict[str, list[Person]]:
+    """People in every part; each of those who leave does so once."""
     return {
-        "seller": await world.person(),
-        "buyer": await world.person(),
-        "leaver": await world.person(),
-        "moderator": await world.person(role=Role.MODERATOR),
-        "admin": await world.person(role=Role.ADMIN),
-        "suspended": await world.person(status=UserStatus.SUSPENDED),
+        "seller": [await world.person()],
+        "buyer": [await world.person()],
+        "leaver": [await world.person() for _ in range(12)],
+        "moderator": [await world.person(role=Role.MODERATOR)],
+        "admin": [await world.person(role=Role.ADMIN)],
+        "suspended": [await world.person(status=UserStatus.SUSPENDED)],
     }
 
 
-async def stock(world: World, seller: Person) -> list[str]:
-    """A few listings of the seller, of both kinds and in several states."""
-    made = [await world.published(seller, data) for data in (vehicle_data(), property_data()) * 4]
-    for listing, action in zip(made[4:], ("pause", "reserve", "withdraw", "close"), strict=True):
-        await world.act(seller, listing, action)
-    drafts = [await world.draft(seller, data) for data in (vehicle_data(), property_data())]
-    return [listing["id"] for listing in made + drafts]
+async def stock(world: World, seller: Person) -> dict[str, list[str]]:
+    """A few listings of the seller in several states, by the path of their kind."""
+    stocked: dict[str, list[str]] = defaultdict(list)
+    for path, data in (("vehicles", vehicle_data()), ("properties", property_data())):
+        for action in ("pause", "reserve", "withdraw", None, None, None):
+            listing = await world.published(seller, data)
+            if action:
+                await world.act(seller, listing, action)
+            stocked[path].append(listing["id"])
+        stocked[path] += [(await world.draft(seller, data))["id"] for _ in range(6)]
+    return stocked
+
+
+def attack(address: str, told: dict[str, object]) -> subprocess.CompletedProcess[str]:
+    """Run Schemathesis with everything in schemathesis.toml."""
+    options = ["--config-file", "tests/e2e/schemathesis.toml", "--no-color"]
+    return subprocess.run(
+        [SCHEMATHESIS, *options, "run", "openapi.json", "--url", address],
+        cwd=ROOT,
+        env=os.environ | {"FUZZ_CAST": json.dumps(told)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def never_done(log: list[str]) -> set[str]:
+    """The operations that only ever refused."""
+    document = orjson.loads((ROOT / "openapi.json").read_bytes())
+    operations = Contract(document)
+    done = set()
+    for line in log:
+        if found := re.search(r"method=(\w+) .*path=(\S+) .*status=2", line):
+            operation = operations.find(found[1], found[2])
+            done.add(operation and operation[1]["operationId"])
+    return {operation["operationId"] for path in document["paths"].values() for operation in path.values()} - done
 
 
 async def test_I19_the_server_keeps_its_contract_whatever_it_is_sent(
-    committed: None, world: World, database_url: str, tmp_path: Path
+    committed: None, world: World, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = await cast(world)
-    tokens = {name: person.headers["Authorization"].removeprefix("Bearer ") for name, person in people.items()}
-    told = json.dumps({"tokens": tokens, "listings": await stock(world, people["seller"])})
+    tokens = {part: [person.access_token for person in persons] for part, persons in people.items()}
+    seller = people["seller"][0]
+    listings = await stock(world, seller)
+    # From here on a moderator sees them first.
+    monkeypatch.setattr(config.settings().listings, "review", "manual")
+    monkeypatch.setenv("LISTINGS_REVIEW", "manual")
+    listings["pending"] = [(await world.published(seller))["id"] for _ in range(6)]
+    told = {"tokens": tokens, "listings": listings}
     with serving(database_url, tmp_path) as server:
-        ran = subprocess.run(
-            [SCHEMATHESIS, "--config-file", "tests/e2e/schemathesis.toml", "run", "openapi.json"]
-            + ["--url", server.address, "--no-color"],
-            cwd=ROOT,
-            env=os.environ | {"FUZZ_CAST": told},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    Path("/tmp/tooling/fuzz.log").write_text(ran.stdout + ran.stderr)
+        ran = await asyncio.to_thread(attack, server.address, told)
+        server.leave(signal.SIGTERM)
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
+    assert "Traceback" not in "".join(server.log)
+    # A few need a state that single calls do not bring about; were it many, they would stop at the door.
+    assert len(never_done(server.log)) < 8, never_done(server.log)
