@@ -67,9 +67,7 @@ def car(word: str, price: int) -> VehicleCreate:
         purpose=Purpose.SALE,
         price=Money(amount=price, currency="ETB"),
         location=Location(country="ET", city="Addis Ababa", latitude=8.99, longitude=38.79),
-        vehicle=VehicleFields(
-            make="Toyota", model="Vitz", model_year=2012, mileage=98000, mileage_unit=MileageUnit.KM
-        ),
+        vehicle=VehicleFields(make="Toyota", model="Vitz", model_year=2012, mileage=98000, mileage_unit=MileageUnit.KM),
     )
 
 

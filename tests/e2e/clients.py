@@ -17,9 +17,10 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("program", "script", "environment"), EXAMPLES, ids=["python", "typescript"])
 async def test_I19_a_generated_client_signs_in_creates_and_searches(
-    program: str, script: str, environment: dict[str, str], committed: None, database_url: str, tmp_path: Path
+    program: str, script: str, environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     [path] = (ROOT / "clients").glob(f"*/{script}")
     with serving(database_url, tmp_path) as server:
