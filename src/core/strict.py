@@ -159,7 +159,8 @@ class StrictRoute(APIRoute):
         """FastAPI's handler, given a `StrictRequest` whose path, query and content type are sound."""
         handle = super().get_route_handler()
         readable = self._readable_types()
-        wanted = None if self.body_field is None else TypeAdapter(self.body_field.field_info.annotation)
+        body = self.body_field and self.body_field.field_info.annotation
+        wanted: TypeAdapter[Any] | None = TypeAdapter(body) if body else None
         # Where there are query parameters, their model refuses the unknown ones.
         takes_no_query = not _takes_query(self.dependant)
 

@@ -17,6 +17,11 @@ EXAMPLES = [
 ]
 
 
+def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | environment
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("program", "script", "environment"), EXAMPLES, ids=["python", "typescript"])
 async def test_I19_a_generated_client_signs_in_creates_and_searches(
@@ -24,15 +29,8 @@ async def test_I19_a_generated_client_signs_in_creates_and_searches(
 ) -> None:
     [path] = (ROOT / "clients").glob(f"*/{script}")
     with serving(database_url, tmp_path) as server:
-        ran = await asyncio.to_thread(
-            subprocess.run,
-            [ENVIRONMENT / program, path, server.address],
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [str(ENVIRONMENT / program), str(path), server.address]
+        ran = await asyncio.to_thread(run, command, environment)
     assert ran.returncode == 0, ran.stderr
     found, refused = ran.stdout.replace("'", "").splitlines()
     assert found.replace(" ", "") == "found[185000000,179000000]"

@@ -25,7 +25,7 @@ _numbers = count(1)
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
     """Sign the call, and let what is well-formed hit something: a listing, its version, an id that is free."""
     operation_id = case.operation.definition.raw["operationId"]
     part = _part(operation_id)
@@ -48,6 +48,6 @@ def _part(operation_id: str) -> str | None:
 
 def _is_id(value: Any) -> bool:
     try:
-        return str(UUID(value)) == value
+        return bool(str(UUID(value)) == value)
     except (ValueError, TypeError, AttributeError):
         return False
