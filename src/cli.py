@@ -23,6 +23,11 @@ from src.core import database, logging
 from src.core.config import InsecureSettingsError, Settings
 from src.core.config import settings as load_settings
 from src.core.embedded import EmbeddedPostgresError
+from src.core.errors import ProblemError
+from src.exchange_rates import files as rate_files
+from src.exchange_rates import service as exchange_rates
+from src.exchange_rates.errors import RatesFileRefused
+from src.exchange_rates.schemas import RateSetCreate
 from src.geo import loading as geo
 from src.imports import report
 from src.imports import service as imports
@@ -37,6 +42,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+rates = typer.Typer(help="Exchange rates, for searches in one currency over prices in many.", no_args_is_help=True)
+app.add_typer(rates, name="rates")
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,7 +94,8 @@ def serve() -> None:
     # uvicorn stops serving on these, then raises them again: what else we opened is to be closed as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    _run(work())
+    with asyncio.Runner(loop_factory=_uvicorn_config(application, settings).get_loop_factory()) as runner:
+        runner.run(work())
 
 
 def _require_free_port(settings: Settings) -> None:
@@ -194,6 +202,37 @@ def _outage(exc: Exception) -> str:
     if isinstance(exc, ProgrammingError):
         return "The database has not the tables of this version: run `key2key migrate` first"
     return "The database is not to be had. What was told above has landed; import the file again for the rest."
+
+
+@rates.command("import")
+def import_rates(
+    file: Annotated[
+        Path, typer.Argument(help="JSON as POST /exchange-rates takes it, CSV of the same, or the ECB's eurofxref.csv.")
+    ],
+) -> None:
+    """Add the exchange rates of a file, such as one that a job has fetched; the exit code is 1 if they are refused.
+
+    Rates that are the current ones already are not added again.
+    """
+    try:
+        with file.open("rb") as opened:
+            data = rate_files.read(opened)
+        typer.echo(_run(_import_rates(data)))
+    except (RatesFileRefused, ProblemError) as exc:
+        _give_up(str(exc), code=1)
+    except SQLAlchemyError as exc:
+        _give_up(_outage(exc), code=1)
+    except OSError as exc:
+        _give_up(f"{typer.format_filename(file)} cannot be read: {exc.strerror}", code=1)
+
+
+async def _import_rates(data: RateSetCreate) -> str:
+    """What came of it, in a sentence."""
+    async with _database(), database.transaction() as session:
+        added = await exchange_rates.create_unless_current(session, data)
+    if added is None:
+        return f"The rates of {data.as_of} are there already"
+    return f"Added the rates of {data.as_of}, {len(added.rates)} currencies against {added.base}: {added.id}"
 
 
 def _give_up(sentence: str, *, code: int) -> NoReturn:

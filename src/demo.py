@@ -1,4 +1,4 @@
-"""The demo of a first run in development: five accounts, and real and Ethiopian listings through the importer."""
+"""The demo of a first run in development: five accounts, exchange rates, and listings through the importer."""
 
 import hashlib
 import os
@@ -18,6 +18,8 @@ from src.core import datasets
 from src.core.config import Settings
 from src.core.database import transaction
 from src.core.security import Role, keyed_hash
+from src.exchange_rates import files as rate_files
+from src.exchange_rates import service as exchange_rates
 from src.imports import service as imports
 from src.imports.errors import ImportRefusedError
 from src.imports.sheet import Sheet
@@ -26,7 +28,7 @@ from src.users.models import User
 
 log = structlog.get_logger(__name__)
 
-_ACCOUNTS, _LISTINGS = "demo-accounts", "demo"
+_ACCOUNTS, _LISTINGS, _RATES = "demo-accounts", "demo", "demo-exchange-rates"
 FOLDER = Path(__file__).resolve().parents[1] / "demo"
 
 
@@ -70,6 +72,8 @@ _FILES = (
     _File("vehicles_ethiopia.csv", _BROKER),
 )
 
+_RATES_FILE = "exchange_rates.json"
+
 
 async def prepare(settings: Settings, folder: Path = FOLDER) -> Accounts:
     """Make sure of accounts and, once for each database, listings; a crash half-way is made good by the next call."""
@@ -77,6 +81,7 @@ async def prepare(settings: Settings, folder: Path = FOLDER) -> Accounts:
         await datasets.lock(session, _ACCOUNTS)
         password = _password(settings)
         await _make_sure_of_accounts(session, password)
+    await _make_sure_of_rates(folder)
     await _make_sure_of_listings(folder)
     return Accounts(password, [person.email for person in _PEOPLE])
 
@@ -126,8 +131,20 @@ async def _fingerprint(session: AsyncSession, password: str) -> str:
     return keyed_hash(_ACCOUNTS, repr([password, *map(tuple, stored)]))
 
 
+async def _make_sure_of_rates(folder: Path) -> None:
+    """Figures to try out with; rates that somebody adds are of a later day, and so come before them."""
+    version = _version(folder, _RATES_FILE)
+    async with transaction() as session:
+        await datasets.lock(session, _RATES)
+        if version is None or await datasets.loaded_version(session, _RATES) == version:
+            return
+        with (folder / _RATES_FILE).open("rb") as file:
+            await exchange_rates.create(session, rate_files.read(file), created_by=None)
+        await datasets.mark_loaded(session, _RATES, version)
+
+
 async def _make_sure_of_listings(folder: Path) -> None:
-    version = _version(folder)
+    version = _version(folder, *(file.name for file in _FILES))
     async with transaction() as session:
         if version is None or await datasets.loaded_version(session, _LISTINGS) == version:
             return
@@ -137,11 +154,11 @@ async def _make_sure_of_listings(folder: Path) -> None:
         await datasets.mark_loaded(session, _LISTINGS, version)
 
 
-def _version(folder: Path) -> str | None:
+def _version(folder: Path, *names: str) -> str | None:
     """What the files hold, as a hash; None where only the package is installed."""
     if not folder.is_dir():
         return None
-    return hashlib.sha256(b"".join((folder / file.name).read_bytes() for file in _FILES)).hexdigest()
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
 
 
 async def _import(path: Path, file: _File) -> None:

@@ -16,6 +16,7 @@ from src.core import database, docs, logging, problems, rate_limit, redis
 from src.core.config import Settings
 from src.core.config import settings as load_settings
 from src.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, SecurityHeaders
+from src.exchange_rates.router import router as exchange_rates_router
 from src.geo.router import router as geo_router
 from src.health.router import router as health_router
 from src.listings.router import make_router as make_listings_router
@@ -63,7 +64,15 @@ def _operation_id(route: APIRoute) -> str:
 def _mount(app: FastAPI) -> None:
     app.include_router(health_router)
     # Before users: `/users/me/…` of other modules must not be taken for a user's id.
-    for router in (auth_router, make_listings_router(), users_router, geo_router, vehicles_router, properties_router):
+    for router in (
+        auth_router,
+        make_listings_router(),
+        users_router,
+        geo_router,
+        exchange_rates_router,
+        vehicles_router,
+        properties_router,
+    ):
         app.include_router(router, prefix=API_PREFIX)
 
 
@@ -79,8 +88,15 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 CORSMiddleware,
                 allow_origins=settings.cors.origins,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "If-Match", "X-Request-ID"],
-                expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+                allow_headers=[
+                    "Authorization",
+                    "Content-Type",
+                    "Idempotency-Key",
+                    "If-Match",
+                    "If-None-Match",
+                    "X-Request-ID",
+                ],
+                expose_headers=["ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "X-Request-ID"],
                 max_age=600,
             )
         )

@@ -35,12 +35,13 @@ from limits.aio.strategies import MovingWindowRateLimiter  # noqa: E402
 from redis.asyncio import Redis  # noqa: E402
 from sqlalchemy import NullPool, event, text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: E402
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine  # noqa: E402
 
-from src.core import clock, config, database, embedded, rate_limit, redis, revocation  # noqa: E402
+from src.core import clock, config, database, embedded, rate_limit, reads, redis, revocation  # noqa: E402
 
 config.Settings.model_config["env_file"] = None
 
+from src.exchange_rates import service as exchange_rates  # noqa: E402
 from src.main import create_app  # noqa: E402
 from tests import contract  # noqa: E402
 from tests.factories import World  # noqa: E402
@@ -96,24 +97,34 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await made.dispose()
 
 
+@pytest.fixture(scope="session")
+async def pool(database_url: str, engine: AsyncEngine) -> AsyncIterator[reads.Reader]:
+    """The pool of hot reads, as the application makes it."""
+    config_ = config.settings().database
+    address = database.libpq_url(database_url)
+    async with reads.pool(address, config_, database.server_settings(config_)) as made:
+        yield made
+
+
 @pytest.fixture(autouse=True)
 def _fresh_process() -> None:
     """What one process remembers must not reach the next test."""
     clock.reset()
     revocation.forget()
+    exchange_rates.forget()
 
 
 @pytest.fixture
-async def storage(request: pytest.FixtureRequest, engine: AsyncEngine) -> AsyncIterator[None]:
+async def storage(request: pytest.FixtureRequest, engine: AsyncEngine, pool: reads.Reader) -> AsyncIterator[None]:
     """Bind the session makers for one test."""
     if "committed" in request.fixturenames:
-        bind(engine)
+        bind(engine, pool)
         yield
         await _empty(engine)
         return
     async with engine.connect() as connection:
         outer = await connection.begin()
-        bind(connection, join_transaction_mode="create_savepoint")
+        bind(connection, reads.SessionReader(AsyncSession(connection)), join_transaction_mode="create_savepoint")
         yield
         await outer.rollback()
 
@@ -123,10 +134,11 @@ def committed(storage: None) -> None:
     """Ask for this to have real commits: races, handlers, `independent()`."""
 
 
-def bind(target: object, join_transaction_mode: str = "conditional_savepoint") -> None:
-    """Make the application's sessions of this connection or engine."""
+def bind(target: object, reader: reads.Reader, join_transaction_mode: str = "conditional_savepoint") -> None:
+    """Make the application's sessions of this connection or engine, and read through this reader."""
     for maker in (database.sessionmaker, database.trace_sessionmaker):
         maker.configure(bind=target, join_transaction_mode=join_transaction_mode)
+    reads.readers.primary = reads.readers.replica = reader
 
 
 async def _empty(engine: AsyncEngine) -> None:

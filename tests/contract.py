@@ -34,6 +34,7 @@ class Contract:
         if documented is None:
             assert status in ANY_OPERATION, f"{operation['operationId']} answered {status}: {response.text[:500]}"
             return
+        self._check_headers(response, documented)
         content = documented.get("content")
         if not content:
             assert not response.content
@@ -42,6 +43,16 @@ class Contract:
         assert media_type in content, f"{media_type} is not documented"
         place = (path, response.request.method.lower(), "responses", status, "content", media_type, "schema")
         self._validate(response.json(), place)
+        if "Link" in documented.get("headers", {}):
+            assert ("Link" in response.headers) == (response.json()["next_cursor"] is not None)
+
+    def _check_headers(self, response: httpx.Response, documented: dict[str, Any]) -> None:
+        for name in documented.get("headers", {}):
+            header = self.document["components"]["headers"][name]
+            if header["required"]:
+                assert name in response.headers, f"{name} is documented and was not sent"
+            if name in response.headers:
+                assert len(response.headers[name]) <= header["schema"]["maxLength"], name
 
     def find(self, method: str, address: str) -> tuple[str, dict[str, Any]] | None:
         """The path and the operation that answer `method` at a path without its query."""

@@ -25,8 +25,12 @@ BODIES: dict[str, Any] = {
     "reject_listing": {"reason": "Because I can."},
     "suspend_listing": {"reason": "Because I can."},
     "restore_listing": {"reason": "Because I can."},
+    "reject_pending_change": {"reason": "Because I can."},
 }
-JUDGED = {"approve_listing", "request_changes_listing", "reject_listing", "suspend_listing", "restore_listing"}
+JUDGED = {
+    "approve_listing", "request_changes_listing", "reject_listing", "suspend_listing", "restore_listing",
+    "approve_pending_change", "reject_pending_change",
+}  # fmt: skip
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, str]]:
@@ -41,7 +45,8 @@ async def call(
     client: AsyncClient, operation: tuple[str, str, str], listing_id: object, person: Person | None
 ) -> Response:
     method, path, name = operation
-    headers = (person.headers if person else {}) | ({"If-Match": "*"} if method == "PATCH" else {})
+    needs_version = method == "PATCH" or name == "approve_pending_change"
+    headers = (person.headers if person else {}) | ({"If-Match": "*"} if needs_version else {})
     return await client.request(
         method, path.replace("{listing_id}", str(listing_id)), json=BODIES.get(name), headers=headers
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -13,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from alembic import command
 from src.core import database
+from src.core.security import keyed_hash
 from tests.templates import alembic_config, upgrade
 
 
@@ -67,6 +69,48 @@ async def test_O02_migrating_goes_down_to_nothing_and_up_again(empty: AsyncEngin
     await upgrade(empty)
     async with empty.connect() as connection:
         assert await connection.run_sync(tables) == set(database.Base.metadata.tables)
+
+
+BEFORE_SPELLS = """
+    INSERT INTO users (id, full_name, email, email_key, language, role, status, is_trusted, created_at, updated_at)
+    VALUES ('{owner}', 'Hana', 'a@b.c', 'a@b.c', 'en', 'user', 'active', false, '2026-01-01', '2026-01-01');
+    INSERT INTO countries VALUES ('ET', 'Ethiopia', 'ETB', '+251');
+    INSERT INTO listings (id, kind, status, owner_id, title, purpose, price_amount, currency, country, city,
+        negotiable, features, search, completeness, version, hold_reasons, is_edited_since_review, created_at,
+        updated_at, published_at, expires_at)
+    SELECT id, 'vehicle', status, '{owner}', 'A car', 'sale', 300, 'ETB', 'ET', 'Adama', false, '{{}}', '', 0, 1,
+        '{{}}', false, '2026-01-01', '2026-01-01', '2026-01-03', '2027-01-01'
+    FROM (VALUES ('{public}'::uuid, 'published'), ('{hidden}', 'withdrawn')) made (id, status);
+    INSERT INTO vehicles (listing_id, vin, charge_ports)
+    VALUES ('{public}', 'JTDKB20U093123456', '{{}}'), ('{hidden}', 'JTDKB20U093123457', '{{}}');
+    INSERT INTO listing_prices (id, listing_id, since, amount, currency)
+    SELECT gen_random_uuid(), listing, since, amount, 'ETB'
+    FROM (VALUES ('2026-01-01'::timestamptz, 100), ('2026-01-02', 200), ('2026-01-04', 300)) asked (since, amount),
+        (VALUES ('{public}'::uuid), ('{hidden}')) listings (listing);
+"""
+
+
+async def test_O02_what_is_public_when_spells_arrive_has_been_on_the_market_since_it_was_published(
+    empty: AsyncEngine,
+) -> None:
+    ids = {name: str(uuid4()) for name in ("owner", "public", "hidden")}
+    async with empty.connect() as connection:
+        script = await connection.run_sync(lambda sync: ScriptDirectory.from_config(alembic_config(sync)))
+    before = script.get_revision("2026_11_21_listing_truth").down_revision
+    await upgrade(empty, str(before))
+    async with empty.begin() as connection:
+        for statement in BEFORE_SPELLS.format(**ids).split(";\n"):
+            if statement.strip():
+                await connection.execute(text(statement))
+    await upgrade(empty)
+    async with empty.connect() as connection:
+        found = (await connection.execute(text("SELECT * FROM market_spells ORDER BY started_at"))).all()
+        told = await connection.execute(text("SELECT what, seen_at, listing_id FROM listing_changes"))
+        rows = [(str(row.listing_id), row.price_amount, row.is_continued, row.started_at.day) for row in found]
+        assert rows == [(ids["public"], 200, False, 3), (ids["public"], 300, True, 4)]
+        assert [row.ended_at and row.ended_at.day for row in found] == [4, None]
+        assert [row.asset_keys for row in found] == [[f"vin:{keyed_hash('asset-vin', 'JTDKB20U093123456')}"]] * 2
+        assert [(row.what, row.seen_at.day, str(row.listing_id)) for row in told] == [("published", 3, ids["public"])]
 
 
 async def test_O02_a_migration_gives_up_on_a_lock_rather_than_queue_everybody_behind_it(empty: AsyncEngine) -> None:

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Form, Request, Response
 
 from src.auth import service
 from src.auth.errors import BadCredentials, InvalidRefreshToken, SessionNotFound, WeakPassword
@@ -12,6 +12,7 @@ from src.core import rate_limit
 from src.core.config import settings
 from src.core.dependencies import CurrentActor, SessionDep
 from src.core.errors import TooManyRequests, Unauthorized, raises
+from src.core.idempotency import IdempotentForAnybody
 from src.core.strict import Router
 from src.users import service as users
 from src.users.errors import EmailTaken
@@ -33,11 +34,12 @@ async def limited_registration(request: Request) -> None:
     dependencies=[Depends(limited_registration)],
     responses=raises(EmailTaken, WeakPassword, TooManyRequests),
 )
-async def register_user(session: SessionDep, data: UserCreate) -> UserRead:
+async def register_user(session: SessionDep, data: UserCreate, response: Response, _: IdempotentForAnybody) -> UserRead:
     """Open an account with an e-mail address and a password."""
     user = await service.register(
         session, full_name=data.full_name, email=data.email, password=data.password.get_secret_value()
     )
+    response.headers["Location"] = f"/api/v1/users/{user.id}"
     return profile(user)
 
 

@@ -1,12 +1,15 @@
-"""Conditional requests (RFC 9110, section 13): ETags that carry a row's version, and `If-Match` on contested writes."""
+"""Conditional requests (RFC 9110, section 13): ETags that carry a row's version, `If-Match` on contested writes,
+and `If-None-Match` on what anybody may read, with how long they may keep it.
+"""
 
 import hashlib
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request, Response
 
-from src.core.errors import PreconditionFailed, PreconditionRequired
+from src.core.errors import PreconditionFailed, PreconditionRequired, invalid_field
 
 _ETAG = re.compile(r'"([0-9]{1,9})-[0-9a-f]{8}"')
 
@@ -57,3 +60,63 @@ async def required_if_match(if_match: IfMatchHeader = None) -> Versions:
 
 OptionalIfMatch = Annotated[Versions, Depends(optional_if_match)]
 RequiredIfMatch = Annotated[Versions, Depends(required_if_match)]
+
+
+# The setting that says for how many seconds anybody may keep an answer.
+Lifetime = Literal["cache_seconds", "reference_cache_seconds"]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+LONGEST_IF_NONE_MATCH = 8000
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what you have"}}
+_REPEATED_IN_304 = ("ETag", "Cache-Control", "Vary")
+_TAG = re.compile(r'"[^"]*"')
+_lifetimes: dict[Callable[..., Any], Lifetime] = {}
+
+
+def cached(lifetime: Lifetime) -> Callable[[Endpoint], Endpoint]:
+    """Mark an endpoint that anybody may read: caches may keep what it answers to nobody in particular."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        _lifetimes[endpoint] = lifetime
+        return endpoint
+
+    return mark
+
+
+def lifetime_of(endpoint: Callable[..., Any]) -> Lifetime | None:
+    """The mark of an endpoint."""
+    return _lifetimes.get(endpoint)
+
+
+def finished(request: Request, answer: Response, lifetime: Lifetime) -> Response:
+    """The answer with its ETag and for whom it may be kept; 304 without a body where the client has it already.
+
+    Raises:
+        Invalid: `If-None-Match` is endless.
+    """
+    headers = answer.headers
+    if "etag" not in headers:
+        headers["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    headers["Cache-Control"] = _cache_control(request, getattr(request.app.state.settings.http, lifetime))
+    headers["Vary"] = "Authorization"
+    if not _has(request, headers["ETag"]):
+        return answer
+    return Response(status_code=304, headers={name: headers[name] for name in _REPEATED_IN_304})
+
+
+def _cache_control(request: Request, seconds: int) -> str:
+    if "authorization" in request.headers:
+        return "private, no-store"
+    # The two times add up: what was taken down is gone everywhere after `seconds`.
+    stale = seconds // 5
+    return f"public, max-age={seconds - stale}, stale-while-revalidate={stale}"
+
+
+def _has(request: Request, tag: str) -> bool:
+    """Whether `If-None-Match` names the tag, weak or strong, or anything at all."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    if len(given) > LONGEST_IF_NONE_MATCH:
+        raise invalid_field(
+            "/If-None-Match", "string_too_long", f"has over {LONGEST_IF_NONE_MATCH} characters", "header"
+        )
+    return given.strip() == "*" or tag in _TAG.findall(given)

@@ -43,7 +43,9 @@ class DatabaseSettings(BaseModel):
     """PostgreSQL; without a URL, development runs an embedded server."""
 
     url: str | None = None
+    read_url: str | None = Field(None, description="A replica for anonymous reads of listings; else `DATABASE_URL`.")
     pool_size: int = Field(10, ge=2, le=200)
+    read_pool_size: int = Field(10, ge=2, le=200, description="Connections for hot reads, per server.")
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
     lock_timeout_ms: int = Field(5_000, ge=1)
@@ -101,6 +103,9 @@ class LogSettings(BaseModel):
     """Where the log goes, and how much of it."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["human", "json"] | None = Field(
+        None, description="On the console: human in development, else json."
+    )
     file: Path | None = Field(None, description="Also written to this rotating file.")
     file_megabytes: int = Field(20, ge=1)
     file_count: int = Field(5, ge=1)
@@ -117,6 +122,9 @@ class HttpSettings(BaseModel):
 
     body_limit_bytes: int = Field(1_048_576, ge=1024)
     trusted_proxies: str = Field("127.0.0.1", description="Peers whose X-Forwarded-For is believed, comma-separated.")
+    cache_seconds: int = Field(10, ge=0, le=3600, description="After so long no cache shows what was taken down.")
+    reference_cache_seconds: int = Field(3600, ge=0, le=2_592_000, description="The same of places and makes.")
+    idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
 
 
 class SeedSettings(BaseModel):

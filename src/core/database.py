@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from src.core import embedded
+from src.core import embedded, reads
 from src.core.config import DatabaseSettings, Settings
 
 
@@ -73,6 +73,11 @@ def async_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+asyncpg")
 
 
+def libpq_url(url: str) -> str:
+    """The same address as libpq and asyncpg write it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
     """An engine whose connections carry our timeouts and speak UTC."""
     connect_args: dict[str, Any] = {"timeout": config.pool_timeout, "server_settings": server_settings(config)}
@@ -104,10 +109,23 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
         "application_name": "key2key",
         "timezone": "UTC",
         "jit": "off",
+        # Short statements, many at once: a second worker each would only wait for the first.
+        "max_parallel_workers_per_gather": "0",
         "statement_timeout": str(config.statement_timeout_ms),
         "lock_timeout": str(config.lock_timeout_ms),
         "idle_in_transaction_session_timeout": "60000",
     }
+
+
+@asynccontextmanager
+async def _readers(url: str, config: DatabaseSettings) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        made = [
+            await stack.enter_async_context(reads.pool(libpq_url(address), config, server_settings(config)))
+            for address in filter(None, (url, config.read_url))
+        ]
+        reads.readers.primary, reads.readers.replica = made[0], made[-1]
+        yield
 
 
 @asynccontextmanager
@@ -125,6 +143,7 @@ async def connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
             url = await asyncio.to_thread(servers.enter_context, server)
         engine = create_engine(url, settings.database)
         traces = create_engine(url, settings.database.model_copy(update={"pool_size": TRACE_POOL_SIZE}))
+        await stack.enter_async_context(_readers(url, settings.database))
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(traces.dispose)
         sessionmaker.configure(bind=engine)

@@ -11,11 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from src.core import revocation
 from src.core.database import get_session
 from src.core.errors import Forbidden, Unauthorized
+from src.core.reads import Reader, readers
 from src.core.security import Actor, InvalidToken, Permission, Standing, read_access_token
 
 # scope="function": the commit happens before the answer is sent. With the default it happens after,
 # and a commit that fails has already answered 200.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+async def get_reader(request: Request) -> Reader:
+    """Where this request's hot reads run: a caller who sends a token reads their own writes."""
+    return readers.get(is_anonymous="authorization" not in request.headers)
+
+
+ReaderDep = Annotated[Reader, Depends(get_reader)]
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", refreshUrl="/api/v1/auth/refresh", auto_error=False)
 

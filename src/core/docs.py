@@ -19,8 +19,10 @@ Vehicles and properties, for sale and for rent: REST over JSON under `/api/v1`.
 
 **Sign in** with `POST /api/v1/auth/login` and send `Authorization: Bearer <access_token>`.
 **Money** is an integer in minor units with an ISO 4217 code. **Instants** are ISO 8601 with an offset.
-**Lists** are keyset pages: send `next_cursor` back as `cursor`, unchanged.
+**Lists** are keyset pages: send `next_cursor` back as `cursor`, unchanged, or follow `Link: <…>; rel="next"`.
 **Writes that others contest** (`PATCH`) need `If-Match` with the `ETag` you read: 428 without, 412 when it is stale.
+**Writes that create** (201) may carry an `Idempotency-Key`: sent again, they have one effect and the same answer.
+**Public reads** have an `ETag`: sent back as `If-None-Match`, the answer is 304 while nothing has changed.
 **Errors** are RFC 9457 problem documents with a stable `code`; refused fields stand in `errors` with a JSON pointer.
 Where a JSON body has a key twice, the last one counts. Unknown fields and parameters are refused.
 """

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 if sys.platform != "win32":
     import fcntl
@@ -146,8 +147,10 @@ class _Cluster:
 
     def _create(self, lock: int) -> None:
         """Make the files of a new server, all of them or none. Raises EmbeddedPostgresError."""
-        unfinished = self.directory / "data.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for left in self.directory.glob("data.new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        # A new name each time: children of an initdb that was killed may still write under the old one.
+        unfinished = self.directory / f"data.new-{uuid4().hex}"
         _make_for(unfinished, *_server_account())
         trust = ("--auth=trust", "--username=postgres")
         # The builtin C.UTF-8 sorts like C, but its lower() knows more letters than the English ones.

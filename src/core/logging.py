@@ -5,6 +5,7 @@ import logging.config
 import sys
 from typing import Any
 
+import orjson
 import structlog
 
 from src.core.config import Settings
@@ -39,14 +40,8 @@ def configure(settings: Settings) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {
-                "json": _formatter(structlog.processors.JSONRenderer()),
-                "console": _formatter(
-                    structlog.dev.ConsoleRenderer(
-                        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-                    )
-                    if settings.is_development
-                    else structlog.processors.JSONRenderer()
-                ),
+                "json": _formatter(_json),
+                "console": _formatter(_human() if _is_human(settings) else _json),
             },
             "handlers": handlers,
             "root": {"handlers": list(handlers), "level": settings.log.level},
@@ -62,9 +57,20 @@ def configure(settings: Settings) -> None:
     )
 
 
+_json = structlog.processors.JSONRenderer(lambda line, **options: orjson.dumps(line, **options).decode())
+
+
+def _human() -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+
+def _is_human(settings: Settings) -> bool:
+    return settings.log.format == "human" if settings.log.format else settings.is_development
+
+
 def _formatter(renderer: Any) -> dict[str, Any]:
     steps = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if isinstance(renderer, structlog.processors.JSONRenderer):
+    if renderer is _json:
         steps.append(structlog.processors.format_exc_info)  # type: ignore[arg-type]
     return {
         "()": structlog.stdlib.ProcessorFormatter,

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from src.core import errors
+from src.core import errors, idempotency, openapi_headers, problems
 from src.core.errors import ProblemError, raises
 from src.core.openapi_names import give_names
 from src.core.problems import Problem
@@ -44,9 +44,11 @@ def _finished(made: dict[str, Any]) -> dict[str, Any]:
     schemas.update(problem.pop("$defs"), Problem=problem)
     give_names(made)
     schemas = made["components"]["schemas"]
-    for path in made["paths"].values():
-        for operation in path.values():
+    made["components"]["headers"] = openapi_headers.HEADERS
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
             _document_errors(operation)
+            openapi_headers.document_headers(path, operation, made)
             _add_examples(operation, schemas)
     return made
 
@@ -59,12 +61,25 @@ def _document_errors(operation: dict[str, Any]) -> None:
             operation["security"].insert(0, {})
     if "requestBody" in operation:
         always += [errors.PayloadTooLarge, errors.UnsupportedMediaType]
+    if any(parameter["name"] == idempotency.HEADER for parameter in operation.get("parameters", [])):
+        always += idempotency.REFUSALS
     answers = operation["responses"]
     if JSON in answers.get("422", {}).get("content", {}):  # FastAPI's own, in a shape we do not answer with
         del answers["422"]
     for status, documented in raises(*always).items():
-        answers.setdefault(str(status), documented)
+        _add_problems(answers.setdefault(str(status), documented), documented)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _add_problems(answer: dict[str, Any], more: dict[str, Any]) -> None:
+    """Beside those that the route documents itself for the same status."""
+    if answer is more or problems.MEDIA_TYPE not in answer.get("content", {}):
+        return
+    examples = answer["content"][problems.MEDIA_TYPE]["examples"]
+    for code, example in more["content"][problems.MEDIA_TYPE]["examples"].items():
+        if code not in examples:
+            examples[code] = example
+            answer["description"] += f" · {example['value']['title']}"
 
 
 def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

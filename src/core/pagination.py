@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field, TypeAdapter
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Select, tuple_
 
 from src.core.errors import FieldError, Invalid
 from src.core.schemas import Schema
@@ -93,11 +93,14 @@ def _digest(scope: str) -> str:
 
 
 def after(
-    select: Select[Any], keys: Sequence[ColumnElement[Any]], values: Sequence[Any] | None, *, descending: bool
+    select: Select[Any],
+    keys: Sequence[ColumnElement[Any]],
+    last: Sequence[ColumnElement[Any]] | None,
+    *,
+    descending: bool,
 ) -> Select[Any]:
-    """Order by `keys` (all the same way) and, given the last row's values, start behind it."""
-    if values is not None:
-        left = tuple_(*keys)
-        right = tuple_(*(literal(value, key.type) for key, value in zip(keys, values, strict=True)))
+    """Order by `keys` (all the same way) and, given those of the last row, start behind it."""
+    if last is not None:
+        left, right = tuple_(*keys), tuple_(*last)
         select = select.where(left < right if descending else left > right)
     return select.order_by(*(key.desc() if descending else key.asc() for key in keys))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 import orjson
 import structlog
 from fastapi import FastAPI
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
+
+# From sessions, and from hot reads.
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 # SQLSTATE classes after which the same request may well succeed: connection, resources, operator, system.
 _TRANSIENT_CLASSES = ("08", "53", "57", "58")
@@ -107,7 +111,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for outage in (DBAPIError, PoolTimeoutError, RedisError, OSError, asyncio.TimeoutError):
+    for outage in (*DATABASE_ERRORS, PoolTimeoutError, RedisError, OSError, asyncio.TimeoutError):
         app.add_exception_handler(outage, _on_outage)
     app.add_exception_handler(Exception, on_bug)
 
@@ -126,6 +130,8 @@ async def _on_validation_error(request: Request, exc: Exception) -> Response:
 
 def _field(error: dict[str, Any]) -> FieldError:
     where, *path = error["loc"] or ("body",)
+    if path[-1:] == ["[key]"]:  # pydantic's way to say that it is the member's name that it refuses
+        path.pop()
     if error["type"] == "json_invalid":
         return FieldError("body", "", "malformed_json", f"malformed JSON at byte {path[0] if path else 0}")
     detail = error["msg"].removeprefix("Value error, ")
@@ -160,18 +166,18 @@ def _allowed(request: Request) -> str:
 
 
 async def _on_outage(request: Request, exc: Exception) -> Response:
-    if isinstance(exc, DBAPIError) and (problem := _refused_by_database(exc)):
+    if isinstance(exc, DATABASE_ERRORS) and (problem := _refused_by_database(exc)):
         return render(request, problem)
-    if isinstance(exc, DBAPIError) and not _is_transient(exc):
+    if isinstance(exc, DATABASE_ERRORS) and not _is_transient(exc):
         return await on_bug(request, exc)
     log.warning("dependency_unavailable", error=type(exc).__name__, reason=_reason(exc))
     return render(request, errors.Unavailable(headers={"Retry-After": str(RETRY_SECONDS)}))
 
 
-def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
+def _refused_by_database(exc: Exception) -> ProblemError | None:
     """Violated constraints (class 23) and unstorable values (class 22) are the client's; the rest is not."""
     state = _sqlstate(exc)
-    cause = getattr(exc.orig, "__cause__", None)
+    cause = getattr(exc.orig, "__cause__", None) if isinstance(exc, DBAPIError) else exc
     if isinstance(exc, IntegrityError) or state.startswith("23"):
         table, constraint, column = (
             getattr(cause, name, None) for name in ("table_name", "constraint_name", "column_name")
@@ -183,17 +189,23 @@ def _refused_by_database(exc: DBAPIError) -> ProblemError | None:
     return None
 
 
-def _sqlstate(exc: DBAPIError) -> str:
-    return str(getattr(exc.orig, "sqlstate", None) or "")
+def _sqlstate(exc: Exception) -> str:
+    raw = exc.orig if isinstance(exc, DBAPIError) else exc
+    return str(getattr(raw, "sqlstate", None) or "")
 
 
-def _is_transient(exc: DBAPIError) -> bool:
+def _is_transient(exc: Exception) -> bool:
     state = _sqlstate(exc)
-    return exc.connection_invalidated or not state or state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
+    return (
+        getattr(exc, "connection_invalidated", False)
+        or not state
+        or state[:2] in _TRANSIENT_CLASSES
+        or state in _TRANSIENT_STATES
+    )
 
 
 def _reason(exc: Exception) -> str:
-    return _sqlstate(exc) if isinstance(exc, DBAPIError) else str(exc)[:200]
+    return _sqlstate(exc) if isinstance(exc, DATABASE_ERRORS) else str(exc)[:200]
 
 
 async def on_bug(request: Request, exc: Exception) -> Response:

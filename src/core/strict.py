@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from src.core import conditional, links
 from src.core.errors import ProblemError, UnsupportedMediaType
 
 # C0 but tab, newline and return; DEL; C1; surrogates; noncharacters.
@@ -152,8 +153,22 @@ class StrictRequest(Request):
         return form
 
 
+class Answered(Exception):
+    """Raised by a dependency that has the answer already: the endpoint does not run."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class StrictRoute(APIRoute):
-    """A route behind the checks of this module."""
+    """A route behind the checks of this module; its answers can be kept, asked for again and leafed through."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.lifetime = conditional.lifetime_of(endpoint)
+        if self.lifetime:
+            options["responses"] = {**(options.get("responses") or {}), **conditional.NOT_MODIFIED}
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given a `StrictRequest` whose path, query and content type are sound."""
@@ -174,14 +189,25 @@ class StrictRoute(APIRoute):
             if readable and _has_body(request) and not readable.fullmatch(_media_type(request)):
                 raise UnsupportedMediaType
             try:
-                return await handle(StrictRequest(request, wanted))
+                # Dependencies of function scope find it there when they leave, before it is sent.
+                answer = request.scope["answer"] = await handle(StrictRequest(request, wanted))
+            except Answered as exc:
+                return exc.answer
             except HTTPException as exc:
                 # FastAPI makes a bare 400 of whatever fails while it reads the body; the cause says what and where.
                 if isinstance(exc.__cause__, (ProblemError, RequestValidationError)):
                     raise exc.__cause__ from None
                 raise
+            return self._finished(request, answer)
 
         return strict
+
+    def _finished(self, request: Request, answer: Response) -> Response:
+        if "next_cursor" in getattr(self.response_model, "model_fields", ()):
+            links.add_next(request, answer)
+        if self.lifetime and answer.status_code == 200:
+            return conditional.finished(request, answer, self.lifetime)
+        return answer
 
     def _readable_types(self) -> re.Pattern[str] | None:
         if self.body_field is None:

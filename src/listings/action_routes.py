@@ -80,7 +80,7 @@ def make_router(whole: Any) -> Router:
 def _owner_endpoint(use_case: OwnerUseCase) -> Callable[..., Any]:
     async def endpoint(session: SessionDep, actor: CurrentActor, listing: OwnedListing) -> Response:
         await use_case(session, listing)
-        return await answers.whole(session, listing.id, actor)
+        return await answers.written(session, listing.id, actor)
 
     endpoint.__doc__ = _first_line(use_case)
     return endpoint
@@ -91,7 +91,7 @@ def _judgement_endpoint(judgement: Judgement) -> Callable[..., Any]:
         session: SessionDep, actor: CurrentActor, listing: JudgedListing, decision: Decision
     ) -> Response:
         await judgement(session, listing, actor, decision.reason)
-        return await answers.whole(session, listing.id, actor)
+        return await answers.written(session, listing.id, actor)
 
     endpoint.__doc__ = _first_line(judgement)
     return endpoint
@@ -104,7 +104,7 @@ def _first_line(use_case: Callable[..., Any]) -> str:
 async def approve(session: SessionDep, actor: CurrentActor, listing: JudgedListing) -> Response:
     """Publish what waited for review."""
     await actions.approve(session, listing, actor)
-    return await answers.whole(session, listing.id, actor)
+    return await answers.written(session, listing.id, actor)
 
 
 async def close(
@@ -112,4 +112,4 @@ async def close(
 ) -> Response:
     """Sold or rented, by purpose; for what, if the owner says."""
     await actions.close(session, listing, request.price if request else None)
-    return await answers.whole(session, listing.id, actor)
+    return await answers.written(session, listing.id, actor)

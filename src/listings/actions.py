@@ -7,24 +7,26 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.core import audit, clock
+from src.core import clock
 from src.core.config import settings
 from src.core.errors import invalid_field
 from src.core.events import emit
 from src.core.money import Money
 from src.core.security import Actor
-from src.listings import events, life
-from src.listings.errors import ListingNotEdited, ListingWrongState, OwnListing, SameModerator
+from src.listings import events, life, market, pending
+from src.listings.completeness import missing, require_complete
+from src.listings.decisions import decide
+from src.listings.errors import ListingNotEdited, ListingWrongState, SameModerator
 from src.listings.events import ListingMoved
 from src.listings.kinds import Kind
 from src.listings.life import Action
 from src.listings.models import HoldReason, Listing, ListingDecision, Purpose
 from src.listings.models import ListingStatus as S
-from src.listings.service import Drafts, add, build, details_of, is_published_unseen, missing, require_complete, touch
+from src.listings.service import Drafts, add, build, details_of, is_published_unseen, touch
 
 
 async def _move(session: AsyncSession, listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> None:
-    await _record(session, _moved(listing, action, target, fact))
+    await _record(session, listing, _moved(listing, action, target, fact))
 
 
 def _moved(listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> ListingMoved:
@@ -36,9 +38,12 @@ def _moved(listing: Listing, action: Action, target: S, fact: type[ListingMoved]
     return moved
 
 
-async def _record(session: AsyncSession, moved: ListingMoved) -> None:
+async def _record(session: AsyncSession, listing: Listing, moved: ListingMoved) -> None:
     await session.flush()
     await emit(session, moved)
+    await market.follow(session, (listing, moved))
+    if moved.new_status in life.OVER:
+        await pending.drop(session, listing)
 
 
 async def submit(session: AsyncSession, listing: Listing) -> None:
@@ -49,7 +54,7 @@ async def submit(session: AsyncSession, listing: Listing) -> None:
     """
     life.require(listing, Action.SUBMIT)
     require_complete(listing, await details_of(session, listing))
-    await _record(session, await _submitted(session, listing))
+    await _record(session, listing, await _submitted(session, listing))
 
 
 async def create_submitted(
@@ -63,9 +68,10 @@ async def create_submitted(
     built = await build(session, owner_id, kind, drafts)
     lacking = [missing(listing, details) for listing, details in built]
     made = [(listing, names) for (listing, _), names in zip(built, lacking, strict=True)]
-    moves = [await _submitted(session, listing) for listing, names in made if not names]
+    moves = [(listing, await _submitted(session, listing)) for listing, names in made if not names]
     await add(session, built)
-    await emit(session, *moves)
+    await emit(session, *(moved for _, moved in moves))
+    await market.follow(session, *moves)
     return made
 
 
@@ -98,8 +104,8 @@ async def approve(session: AsyncSession, listing: Listing, moderator: Actor) -> 
     """
     life.require(listing, Action.APPROVE)
     require_complete(listing, await details_of(session, listing))
-    _decide(session, listing, moderator, Action.APPROVE, None)
-    await _record(session, _published(listing, Action.APPROVE))
+    decide(session, listing, moderator, Action.APPROVE, None)
+    await _record(session, listing, _published(listing, Action.APPROVE))
 
 
 async def request_changes(session: AsyncSession, listing: Listing, moderator: Actor, reason: str) -> None:
@@ -109,7 +115,7 @@ async def request_changes(session: AsyncSession, listing: Listing, moderator: Ac
         ListingWrongState, OwnListing.
     """
     life.require(listing, Action.REQUEST_CHANGES)
-    _decide(session, listing, moderator, Action.REQUEST_CHANGES, reason)
+    decide(session, listing, moderator, Action.REQUEST_CHANGES, reason)
     await _move(session, listing, Action.REQUEST_CHANGES, S.CHANGES_REQUESTED, events.ListingChangesRequested)
 
 
@@ -120,7 +126,7 @@ async def reject(session: AsyncSession, listing: Listing, moderator: Actor, reas
         ListingWrongState, OwnListing.
     """
     life.require(listing, Action.REJECT)
-    _decide(session, listing, moderator, Action.REJECT, reason)
+    decide(session, listing, moderator, Action.REJECT, reason)
     listing.is_edited_since_review = False
     await _move(session, listing, Action.REJECT, S.REJECTED, events.ListingRejected)
 
@@ -132,7 +138,7 @@ async def suspend(session: AsyncSession, listing: Listing, moderator: Actor, rea
         ListingWrongState, OwnListing.
     """
     life.require(listing, Action.SUSPEND)
-    _decide(session, listing, moderator, Action.SUSPEND, reason)
+    decide(session, listing, moderator, Action.SUSPEND, reason)
     listing.status_before_suspension = listing.status
     await _move(session, listing, Action.SUSPEND, S.SUSPENDED, events.ListingSuspended)
 
@@ -152,23 +158,12 @@ async def restore(session: AsyncSession, listing: Listing, moderator: Actor, rea
     )
     if last == moderator.id:
         raise SameModerator
-    _decide(session, listing, moderator, Action.RESTORE, reason)
+    decide(session, listing, moderator, Action.RESTORE, reason)
     target = S.PENDING_REVIEW
     if listing.status == S.SUSPENDED:
         target = S(listing.status_before_suspension or S.PUBLISHED)
         listing.status_before_suspension = None
     await _move(session, listing, Action.RESTORE, target, events.ListingRestored)
-
-
-def _decide(session: AsyncSession, listing: Listing, moderator: Actor, action: Action, reason: str | None) -> None:
-    if listing.owner_id == moderator.id:
-        raise OwnListing
-    session.add(
-        ListingDecision(
-            listing_id=listing.id, moderator_id=moderator.id, action=action, reason=reason, decided_at=clock.now()
-        )
-    )
-    audit.record(session, f"listing.{action}", actor_id=moderator.id, subject_id=listing.id)
 
 
 async def pause(session: AsyncSession, listing: Listing) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from src.core.conditional import OptionalIfMatch
+from src.core.conditional import OptionalIfMatch, RequiredIfMatch
 from src.core.dependencies import Moderator, Publisher, SessionDep
 from src.listings import service
 from src.listings.models import Listing
@@ -29,5 +29,13 @@ async def get_judged_listing(
     return listing
 
 
+async def get_read_listing(
+    session: SessionDep, actor: Moderator, listing_id: UUID, versions: RequiredIfMatch
+) -> Listing:
+    """Any listing, locked, for a moderator to decide on what its owner may have changed meanwhile."""
+    return await get_judged_listing(session, actor, listing_id, versions)
+
+
 OwnedListing = Annotated[Listing, Depends(get_owned_listing)]
 JudgedListing = Annotated[Listing, Depends(get_judged_listing)]
+ReadListing = Annotated[Listing, Depends(get_read_listing)]

@@ -33,10 +33,10 @@ class ListingNotEdited(Conflict):
     code, title = "listing_not_edited", "Change what was rejected before you submit it again"
 
 
-class ListingNeedsReview(Conflict):
-    """A change to what the thing itself is, on a live listing, where listings are reviewed."""
+class NoPendingChange(Conflict):
+    """Nothing waits: it never did, or somebody has decided on it."""
 
-    code, title = "listing_needs_review", "Withdraw the listing to change this; it will be reviewed again"
+    code, title = "no_pending_change", "The listing has no pending change"
 
 
 class ExternalIdTaken(Conflict):

@@ -37,6 +37,55 @@ class ListingDeleted(Event, name="listing.deleted"):
     owner_id: UUID
 
 
+class ListingChangeSubmitted(Event, name="listing.change_submitted"):
+    """What a live listing offers is to change; all `fields` that wait for a moderator now."""
+
+    listing_id: UUID
+    owner_id: UUID
+    fields: list[str]
+
+
+class ListingChangeApproved(Event, name="listing.change_approved"):
+    """A moderator let the pending change of `fields` go live."""
+
+    listing_id: UUID
+    owner_id: UUID
+    fields: list[str]
+
+
+class ListingChangeRejected(Event, name="listing.change_rejected"):
+    """A moderator turned the pending change of `fields` down."""
+
+    listing_id: UUID
+    owner_id: UUID
+    fields: list[str]
+
+
+class ListingChangeDropped(Event, name="listing.change_dropped"):
+    """Nothing waits for a moderator any more: the owner took it back, or the listing left the market."""
+
+    listing_id: UUID
+    owner_id: UUID
+    fields: list[str]
+
+
+class AssetListedTwice(Event, name="listing.asset_listed_twice"):
+    """It became public as an asset that is public elsewhere too, or that another owner sold lately; some of those."""
+
+    listing_id: UUID
+    owner_id: UUID
+    public_elsewhere: list[UUID]
+    sold_lately: list[UUID]
+
+
+class AssetSoldTwice(Event, name="listing.asset_sold_twice"):
+    """It was sold, and so was the same asset lately by another owner."""
+
+    listing_id: UUID
+    owner_id: UUID
+    sold_lately: list[UUID]
+
+
 class ListingMoved(Event):
     """A listing went from one state to another; each way of doing so is a fact of its own."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +13,7 @@ from src.core.pagination import after, decode_cursor, encode_cursor
 from src.core.security import Actor
 from src.listings.errors import ListingNotFound
 from src.listings.models import Favourite, Listing, ListingKind, ListingStatus
-from src.listings.queries import document, is_visible_to, representations
+from src.listings.queries import document, is_private_to, is_visible_to, representations
 from src.listings.search import page_of
 
 
@@ -45,7 +45,7 @@ async def favourites_page(session: AsyncSession, actor: Actor, limit: int, curso
     Raises:
         BadCursor.
     """
-    found = representations(actor).join(Favourite, Favourite.listing_id == Listing.id)
+    found = representations(is_private_to(actor)).join(Favourite, Favourite.listing_id == Listing.id)
     found = found.where(Favourite.user_id == actor.id, is_visible_to(actor))
     return await _page(
         session, found, f"favourites:{actor.id}", (Favourite.created_at, Listing.id), limit=limit, cursor=cursor
@@ -66,7 +66,7 @@ async def own_page(
     Raises:
         BadCursor.
     """
-    found = representations(actor).where(Listing.owner_id == actor.id)
+    found = representations(is_private_to(actor)).where(Listing.owner_id == actor.id)
     if kinds:
         found = found.where(Listing.kind.in_(kinds))
     if statuses:
@@ -85,10 +85,12 @@ async def _page(
     cursor: str | None,
 ) -> bytes:
     labelled = [key.label(f"key_{number}") for number, key in enumerate(keys)]
-    start = decode_cursor(scope, cursor, keys) if cursor is not None else None
+    start = None
+    if cursor is not None:
+        start = [literal(value, key.type) for value, key in zip(decode_cursor(scope, cursor, keys), keys, strict=True)]
     ordered = after(found.add_columns(*labelled), keys, start, descending=True).limit(limit + 1)
-    rows = (await session.execute(ordered)).all()
+    rows = (await session.execute(ordered)).mappings().all()
     items, following = rows[:limit], None
     if len(rows) > limit:
-        following = encode_cursor(scope, [getattr(items[-1], key.name) for key in labelled])
+        following = encode_cursor(scope, [items[-1][key.name] for key in labelled])
     return page_of([document(row) for row in items], following)

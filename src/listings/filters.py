@@ -1,31 +1,16 @@
-"""The query parameters of searches, and what they ask of the rows.
+"""The query parameters that every search understands."""
 
-A parameter named like a column asks for equality (given twice: either), `_min` and `_max` for a range; the few that
-mean something else have a function here.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
-from math import cos, radians, sin
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, and_, cast, func, literal, or_, select, union_all
-from sqlalchemy.dialects.postgresql import TSQUERY, array
-from sqlalchemy.orm import aliased
-from sqlalchemy.types import ARRAY, Boolean, Double, Text
 
 from src.core.money import LARGEST_AMOUNT, Currency
 from src.core.pagination import PageQuery
 from src.core.schemas import Line, Slug
-from src.core.text import name_key, search_query
-from src.geo import service as geo
 from src.geo.schemas import CountryCode
-from src.listings.models import EARTH_RADIUS_KM, Cube, Listing, Purpose, RentPeriod
+from src.listings.models import Purpose, RentPeriod
 from src.listings.schemas import LanguageTag
-
-# What parameters are compared with: columns, or what answers to >= and <= in a way of its own.
-Columns = Mapping[str, Any]
 
 Name = Annotated[Line, Field(min_length=1, max_length=120)]
 Names = Annotated[list[Name], Field(max_length=20)]
@@ -117,98 +102,3 @@ class ListingSearch(PageQuery):
     def scope(self) -> str:
         """What a cursor of this search is good for: the same filters and order."""
         return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort"})
-
-
-LISTING_COLUMNS: Columns = {
-    name: getattr(Listing, name)
-    for name in ("kind", "purpose", "rent_period", "currency", "negotiable", "country", "owner_id", "language")
-} | {
-    "price": Listing.price_amount,
-    "features": Listing.features,
-    "region": func.lower(Listing.region),
-    "subdivision": func.lower(Listing.subdivision),
-    "woreda": func.lower(Listing.woreda),
-    "postal_code": func.lower(Listing.postal_code),
-}
-
-
-def centre(near: str) -> ColumnElement[Any]:
-    """The point `latitude,longitude` on the sphere of `Listing.sphere`, in kilometres."""
-    latitude, longitude = map(radians, numbers(near, 2))
-    place = (cos(latitude) * cos(longitude), cos(latitude) * sin(longitude), sin(latitude))
-    return func.cube(array([cast(EARTH_RADIUS_KM * part, Double) for part in place]), type_=Cube())
-
-
-def _around(search: ListingSearch) -> ColumnElement[bool]:
-    assert search.near is not None
-    # The straight line through the earth between two points that far apart on its surface.
-    chord = 2 * EARTH_RADIUS_KM * sin(search.radius_km / (2 * EARTH_RADIUS_KM))
-    point = centre(search.near)
-    return and_(
-        Listing.sphere.op("<@")(func.cube_enlarge(point, cast(chord, Double), 3, type_=Cube())),
-        Listing.sphere.op("<->", return_type=Double())(point) <= cast(chord, Double),
-    )
-
-
-def _in_box(search: ListingSearch) -> ColumnElement[bool]:
-    assert search.bbox is not None
-    west, south, east, north = numbers(search.bbox, 4)
-    longitude = Listing.public_longitude
-    # A box may lie across the antimeridian.
-    across = longitude.between(west, east) if west <= east else or_(longitude >= west, longitude <= east)
-    return and_(Listing.public_latitude.between(south, north), across)
-
-
-def words_query(q: str) -> ColumnElement[Any]:
-    """The words as a `tsquery`; one that nothing matches if there are none."""
-    return cast(literal(search_query(q) or ""), TSQUERY)
-
-
-def _called(search: ListingSearch) -> ColumnElement[bool]:
-    # Not `city_key IN … OR city_id IN …`: a union of the two gets both indexes and a fair estimate.
-    place = aliased(Listing)
-    public = select(place.id).where(place.is_public)
-    by_name = public.where(place.city_key.in_([name_key(name) for name in search.city]))
-    return Listing.id.in_(union_all(by_name, public.where(place.city_id.in_(geo.cities_called(search.city)))))
-
-
-_SPECIAL: dict[str, Callable[[Any], ColumnElement[bool]]] = {
-    "q": lambda search: Listing.search.op("@@")(words_query(search.q)),
-    "city": _called,
-    "near": _around,
-    "bbox": _in_box,
-}
-_NO_CONDITION = {"limit", "cursor", "sort", "radius_km", "mileage_unit"}
-
-
-def conditions(search: ListingSearch, columns: Columns) -> Iterator[ColumnElement[bool]]:
-    """What the parameters that were sent ask of the rows, sorted by name so that equal searches are equal SQL."""
-    for name in sorted(search.model_fields_set - _NO_CONDITION):
-        value = getattr(search, name)
-        if value is None or value == []:
-            continue
-        if name in _SPECIAL:
-            yield _SPECIAL[name](search)
-        else:
-            yield _comparison(name, value, columns)
-
-
-def _comparison(name: str, value: Any, columns: Columns) -> ColumnElement[bool]:
-    compared: ColumnElement[bool]
-    if name in columns:
-        compared = _equality(columns[name], value)
-    elif name.endswith("_min"):
-        compared = columns[name.removesuffix("_min")] >= value
-    else:
-        compared = columns[name.removesuffix("_max")] <= value
-    return compared
-
-
-def _equality(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    if not isinstance(value, list):
-        return column.__eq__(value)
-    if isinstance(column.type, ARRAY):
-        return column.op("@>", return_type=Boolean())(cast(value, ARRAY(Text)))
-    # Folded by the server on both sides: locales disagree on capitals.
-    is_folded = getattr(column, "name", None) == "lower"
-    return column.in_([func.lower(item) if is_folded else item for item in value])

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -41,12 +42,41 @@ class Kind(ABC):
         self.apply(details, fields)
         return details
 
+    def columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What clients write as it is kept; columns stay what they are."""
+        return dict(fields)
+
     def apply(self, details: Details, fields: Mapping[str, Any]) -> set[str]:
         """Change the row; the names of the fields that really changed."""
-        changed = {name for name, value in fields.items() if getattr(details, name) != value}
+        columns = self.columns(fields)
+        changed = {name for name, value in columns.items() if getattr(details, name) != value}
         for name in changed:
-            setattr(details, name, fields[name])
-        return changed
+            setattr(details, name, columns[name])
+        return self.names(changed)
+
+    def names(self, columns: Iterable[str]) -> set[str]:
+        """What clients call these columns."""
+        return set(columns)
+
+    def imagined(self, details: Details, fields: Mapping[str, Any]) -> Details:
+        """The row as it would be; a copy that is not saved."""
+        columns = [column for column in self.table.__table__.columns if column.computed is None]
+        copy = self.table(**{column.key: getattr(details, column.key) for column in columns})
+        self.apply(copy, fields)
+        return copy
+
+    def readable(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns as owner and moderators read them."""
+        return dict(columns)
+
+    @cached_property
+    def read_fields(self) -> frozenset[str]:
+        """The names of the details that everybody reads."""
+        return frozenset(self.read_model.model_fields[self.name].annotation.model_fields)
+
+    def asset_keys(self, details: Details) -> list[str]:  # noqa: ARG002 - for kinds that can tell
+        """What tells this one thing from all others, as keyed hashes; empty where nothing does."""
+        return []
 
     def missing(self, details: Details) -> Iterable[str]:
         """The names of the fields that publishing needs and the row lacks."""

@@ -9,7 +9,7 @@ from src.listings.models import ListingStatus as S
 
 
 class Action(StrEnum):
-    """Everything that moves a listing; where there is an endpoint, this is its last path segment."""
+    """Everything that moves or changes a listing; for what moves it, this is the last segment of the endpoint."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -31,6 +31,9 @@ class Action(StrEnum):
     ARCHIVE = "archive"
     DELETE = "delete"
     EDIT = "edit"
+    APPROVE_CHANGE = "approve-change"
+    REJECT_CHANGE = "reject-change"
+    DROP_CHANGE = "drop-change"
 
 
 class Who(StrEnum):
@@ -82,9 +85,23 @@ EDGES: tuple[Edge, ...] = (
     _edge(Action.ARCHIVE, Who.SYSTEM, {S.SOLD, S.RENTED, S.WITHDRAWN, S.EXPIRED, S.REJECTED}, {S.ARCHIVED}),
 )
 
-DELETABLE = frozenset(_UNSUBMITTED)
-# Not while a moderator is reading it, somebody has a claim on it, or its life is over.
-EDITABLE = frozenset(_UNSUBMITTED | {S.PUBLISHED, S.ON_HOLD, S.WITHDRAWN, S.EXPIRED})
+# What everybody sees; `Listing.is_public` says the same in SQL.
+PUBLIC = frozenset({S.PUBLISHED, S.RESERVED})
+# What was published, and what it offers is not changed without a moderator.
+REVIEWED = frozenset({S.PUBLISHED, S.ON_HOLD})
+# Whatever waited for a moderator is forgotten here: the listing has left the market.
+OVER = frozenset({S.SOLD, S.RENTED, S.WITHDRAWN, S.EXPIRED})
+
+# What happens to a listing without moving it.
+_IN_PLACE: dict[Action, frozenset[S]] = {
+    Action.DELETE: frozenset(_UNSUBMITTED),
+    # Not while a moderator is reading it, somebody has a claim on it, or its life is over.
+    Action.EDIT: frozenset(_UNSUBMITTED | {S.PUBLISHED, S.ON_HOLD, S.WITHDRAWN, S.EXPIRED}),
+    # Not under somebody who has a claim on what is offered.
+    Action.APPROVE_CHANGE: REVIEWED,
+    Action.REJECT_CHANGE: frozenset(_LIVE),
+    Action.DROP_CHANGE: frozenset(_LIVE),
+}
 
 
 def targets(action: Action, source: str) -> frozenset[S]:
@@ -96,10 +113,8 @@ def targets(action: Action, source: str) -> frozenset[S]:
 
 def sources(action: Action) -> frozenset[S]:
     """The states in which the action may be taken."""
-    if action is Action.DELETE:
-        return DELETABLE
-    if action is Action.EDIT:
-        return EDITABLE
+    if action in _IN_PLACE:
+        return _IN_PLACE[action]
     return frozenset(source for edge in EDGES if edge.action is action for source in edge.sources)
 
 

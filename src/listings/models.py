@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -56,6 +56,23 @@ class ListingStatus(StrEnum):
     EXPIRED = "expired"
     SUSPENDED = "suspended"
     ARCHIVED = "archived"
+
+
+class Told(StrEnum):
+    """What everybody may have seen happen to a listing. `paused` is any time off the market that may end."""
+
+    PUBLISHED = "published"
+    PRICE_CHANGED = "price_changed"
+    EDITED = "edited"
+    RESERVED = "reserved"
+    RELEASED = "released"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    RENEWED = "renewed"
+    SOLD = "sold"
+    RENTED = "rented"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class HoldReason(StrEnum):
@@ -195,6 +212,63 @@ class ListingPrice(Base):
     since: Mapped[datetime]
     amount: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str]
+
+
+class MarketSpell(Base):
+    """A stretch of time in which a listing was public at one price and as the same asset; the open one has no end.
+
+    It outlives its listing, so that deleting and posting again does not make an asset new. `asset_keys` are keyed
+    hashes (of a VIN, of a title number); `is_continued` tells it from a return to the market; `left_as` is the status
+    in which the listing left the market, null where only the price or the asset changed.
+    """
+
+    __tablename__ = "market_spells"
+    __table_args__ = (
+        CheckConstraint("ended_at >= started_at", name="ends_after_start"),
+        Index("uq_market_spells_listing_id_open", "listing_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_market_spells_listing_id_started_at", "listing_id", "started_at"),
+        Index("ix_market_spells_asset_keys", "asset_keys", postgresql_using="gin"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    listing_id: Mapped[UUID]
+    asset_keys: Mapped[list[str]]
+    price_amount: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str]
+    is_continued: Mapped[bool]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    left_as: Mapped[str | None]
+
+
+class ListingChange(Base):
+    """An entry of a listing's public change feed; `seen_at` is null until the public could see it."""
+
+    __tablename__ = "listing_changes"
+    __table_args__ = (
+        one_of("what", Told),
+        Index("ix_listing_changes_listing_id_seen_at", "listing_id", "seen_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listings.id", ondelete="CASCADE"))
+    seen_at: Mapped[datetime | None]
+    what: Mapped[str]
+    fields: Mapped[list[str] | None]
+
+
+class PendingChange(Base):
+    """The one change of what a live listing offers that waits for a moderator.
+
+    `changes` is what `Kind.apply` takes once it is approved, `shown` the same as owner and moderators read it.
+    """
+
+    __tablename__ = "listing_pending_changes"
+
+    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listings.id", ondelete="CASCADE"), primary_key=True)
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    shown: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    submitted_at: Mapped[datetime]
 
 
 class ListingDecision(Base):

@@ -1,14 +1,19 @@
 """Reads of listings. The representation is made by PostgreSQL as JSON, once, for every endpoint (ADR 0006)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
-    Row,
     Select,
     Text,
+    Uuid,
+    any_,
+    bindparam,
     case,
     cast,
     false,
@@ -20,10 +25,11 @@ from sqlalchemy import (
     true,
 )
 
+from src.core.reads import Reader, Row, Statement, compiled
 from src.core.security import Actor
 from src.listings import kinds
 from src.listings.kinds import Kind, object_of
-from src.listings.models import Listing, ListingDecision, ListingKind
+from src.listings.models import Listing, ListingDecision, ListingKind, PendingChange
 from src.users.models import User
 
 
@@ -75,6 +81,7 @@ def _common(is_private: ColumnElement[bool]) -> ColumnElement[Any]:
         hold_reasons=only_if(is_private, func.to_json(Listing.hold_reasons)),
         decision=only_if(is_private, _last_decision()),
         close_price=only_if(is_private, _money(Listing.close_price_amount, Listing.close_price_currency)),
+        pending_change=only_if(is_private, _pending_change()),
     )
 
 
@@ -101,12 +108,19 @@ def _last_decision() -> ColumnElement[Any]:
     )
 
 
-def representations(viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+def _pending_change() -> ColumnElement[Any]:
+    change = object_of(
+        fields=func.json_build_object(Listing.kind, PendingChange.shown), submitted_at=PendingChange.submitted_at
+    )
+    return select(change).where(PendingChange.listing_id == Listing.id).correlate(Listing).scalar_subquery()
+
+
+def representations(is_private: ColumnElement[bool], only: ListingKind | None = None) -> Select[Any]:
     """Whole listings as JSON text in two parts, `body` and `details`; add conditions and order.
 
-    With `only`, listings of that kind alone (its table is joined from the inside, so that its columns can filter).
+    `is_private` is where what is not public may be seen. With `only`, listings of that kind alone (its table is joined
+    from the inside, so that its columns can filter).
     """
-    is_private = is_private_to(viewer)
     wanted = [kind for kind in kinds.every() if only in (None, kind.name)]
     found: Any = select(
         Listing.kind,
@@ -122,22 +136,66 @@ def join_details(found: Select[Any], wanted: Iterable[Kind], *, is_outer: bool) 
     for kind in wanted:
         found = found.join(kind.table, kind.table.listing_id == Listing.id, isouter=is_outer)
         if not is_outer:
-            found = found.where(Listing.kind == literal_column(f"'{kind.name}'"))
+            found = found.where(is_of(kind.name))
     return found
 
 
+def is_of(kind: ListingKind) -> ColumnElement[bool]:
+    """Where the listing is of this kind; a constant, for the planner to know."""
+    return Listing.kind == literal_column(f"'{kind}'")
+
+
 def _details(wanted: list[Kind], is_private: ColumnElement[bool]) -> ColumnElement[Any]:
-    return case(
-        *((Listing.kind == literal_column(f"'{kind.name}'"), kind.representation(is_private)) for kind in wanted)
-    )
+    return case(*((is_of(kind.name), kind.representation(is_private)) for kind in wanted))
 
 
-def one(listing_id: UUID, viewer: Actor | None, only: ListingKind | None = None) -> Select[Any]:
+class Sight(StrEnum):
+    """What somebody sees beyond what is public."""
+
+    NOTHING = "nothing"
+    THEIR_OWN = "their own"
+    EVERYTHING = "everything"
+
+
+def sight_of(viewer: Actor | None) -> Sight:
+    """What this viewer sees."""
+    if viewer is None:
+        return Sight.NOTHING
+    return Sight.EVERYTHING if viewer.is_moderator else Sight.THEIR_OWN
+
+
+@cache
+def _one(only: ListingKind | None, sight: Sight) -> Statement:
+    is_private = {
+        Sight.NOTHING: false(),
+        Sight.THEIR_OWN: Listing.owner_id == bindparam("viewer_id", type_=Uuid),
+        Sight.EVERYTHING: true(),
+    }[sight]
+    found = representations(is_private, only)
+    return compiled(found.where(Listing.id == bindparam("listing_id", type_=Uuid), or_(Listing.is_public, is_private)))
+
+
+async def find(reader: Reader, listing_id: UUID, viewer: Actor | None, only: ListingKind | None = None) -> Row | None:
     """A listing as far as the viewer may see it."""
-    return representations(viewer, only).where(Listing.id == listing_id, is_visible_to(viewer))
+    named = {"listing_id": listing_id, "viewer_id": viewer.id if viewer else None}
+    rows = await reader.fetch(_one(only, sight_of(viewer)), named)
+    return rows[0] if rows else None
 
 
-def document(row: Row[Any]) -> bytes:
+@cache
+def _several(only: ListingKind | None) -> Statement:
+    found = representations(false(), only).add_columns(Listing.id)
+    return compiled(found.where(Listing.id == any_(bindparam("ids", type_=ARRAY(Uuid))), Listing.is_public))
+
+
+async def documents(reader: Reader, ids: Sequence[UUID], only: ListingKind | None = None) -> list[bytes]:
+    """These listings as everybody sees them, in this order; those that are public no more are left out."""
+    if not ids:
+        return []
+    found = {row["id"]: row for row in await reader.fetch(_several(only), {"ids": ids})}
+    return [document(found[listing_id]) for listing_id in ids if listing_id in found]
+
+
+def document(row: Row) -> bytes:
     """The whole listing as JSON: the details stand under the name of their kind."""
-    body, details = row.body, row.details
-    return f'{body[:-1]}, "{row.kind}" : {details}}}'.encode()
+    return f'{row["body"][:-1]}, "{row["kind"]}" : {row["details"]}}}'.encode()

@@ -11,17 +11,17 @@ from uuid import UUID
 from fastapi import Depends, Query, Response
 from pydantic import Field
 
-from src.core.dependencies import AccountSuspended, CurrentActor, SessionDep, Viewer, permitted
+from src.core.conditional import cached
+from src.core.dependencies import AccountSuspended, CurrentActor, ReaderDep, SessionDep, Viewer, permitted
 from src.core.errors import Unauthorized, raises
-from src.core.money import Money
 from src.core.pagination import BadCursor, Page, PageQuery, SearchPage
 from src.core.security import Actor, Permission
 from src.core.strict import Router
-from src.listings import action_routes, answers, favourites, kinds, search, service
+from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search
 from src.listings.errors import ListingNotFound
 from src.listings.filters import ListingSearch
 from src.listings.models import ListingKind, ListingStatus
-from src.listings.schemas import ListingHistory, PriceRead
+from src.listings.schemas import ListingHistory
 
 FavouriteKeeper = Annotated[Actor, Depends(permitted(Permission.SAVE_FAVOURITES))]
 
@@ -79,17 +79,20 @@ def make_router() -> Router:
     )
     router.include_router(shared)
     router.include_router(action_routes.make_router(whole))
+    router.include_router(change_routes.make_router(whole))
     return router
 
 
-async def search_listings(session: SessionDep, query: Annotated[MixedSearch, Query()]) -> Response:
+@cached("cache_seconds")
+async def search_listings(reader: ReaderDep, query: Annotated[MixedSearch, Query()]) -> Response:
     """Public listings by words, filters, place and price; the same for everybody."""
-    return answers.json_answer(await search.page(session, query))
+    return answers.json_answer(await search.page(reader, query))
 
 
-async def read_listing(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+@cached("cache_seconds")
+async def read_listing(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing. Owner and moderators see more of it, and see it in every state."""
-    return await answers.whole(session, listing_id, viewer)
+    return await answers.whole(reader, listing_id, viewer)
 
 
 async def list_my_listings(
@@ -113,15 +116,11 @@ async def list_my_favourites(
 shared = Router()
 
 
-@shared.get(
-    "/listings/{listing_id}/history", summary="Read a listing's price history", responses=raises(ListingNotFound)
-)
+@shared.get("/listings/{listing_id}/history", summary="Read a listing's history", responses=raises(ListingNotFound))
+@cached("cache_seconds")
 async def read_listing_history(session: SessionDep, viewer: Viewer, listing_id: UUID) -> ListingHistory:
-    """Each price the listing has had, and since when."""
-    prices = await service.list_prices(session, listing_id, viewer)
-    return ListingHistory(
-        items=[PriceRead(since=row.since, price=Money(amount=row.amount, currency=row.currency)) for row in prices]
-    )
+    """Prices, changes and days on the market, also of earlier listings of the same vehicle or property."""
+    return await history.of(session, listing_id, viewer)
 
 
 @shared.put(

@@ -9,13 +9,14 @@ from src.core.money import Money
 from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed, left_out
 from src.core.security import Role
 from src.geo.schemas import CountryCode, Latitude, Longitude
-from src.listings.models import HoldReason, ListingKind, ListingStatus, Purpose, RentPeriod
+from src.listings.models import HoldReason, ListingKind, ListingStatus, Purpose, RentPeriod, Told
 
 Title = Annotated[Line, Trimmed, Field(min_length=3, max_length=120, examples=["Toyota Vitz 2012"])]
 Description = Annotated[Text, Field(max_length=10_000, examples=["One owner, full service history."])]
 PlaceName = Annotated[Line, Trimmed, Field(min_length=1, max_length=120)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639", examples=["am"], max_length=3)]
 ExternalId = Annotated[Line, Trimmed, Field(min_length=1, max_length=100, description="The owner's own id of it")]
+Days = Annotated[int, Field(ge=0, le=100_000)]
 Features = Annotated[list[Slug], Field(max_length=50, examples=[["air_conditioning", "alarm"]])]
 
 
@@ -119,8 +120,19 @@ class DecisionRead(Schema):
     decided_at: Instant
 
 
+class PendingChangeRead(Schema):
+    """What is to change once a moderator approves it; for the owner and moderators."""
+
+    fields: dict[ListingKind, dict[Annotated[str, Field(max_length=60)], Any]] = Field(
+        max_length=1,
+        description="As it would be read. Of a title number, only that there is to be one",
+        examples=[{"vehicle": {"model_year": 2014}}],
+    )
+    submitted_at: Instant
+
+
 class ListingRead(Schema):
-    """A whole listing. `external_id`, `hold_reasons`, `decision` and `close_price` are for owner and moderators."""
+    """A whole listing. `external_id` and all from `hold_reasons` on are for owner and moderators, else null."""
 
     id: UUID
     kind: ListingKind
@@ -147,6 +159,7 @@ class ListingRead(Schema):
     hold_reasons: list[HoldReason] | None = Field(max_length=3)
     decision: DecisionRead | None
     close_price: Money | None
+    pending_change: PendingChangeRead | None
 
 
 class CloseRequest(Schema):
@@ -168,7 +181,39 @@ class PriceRead(Schema):
     price: Money
 
 
-class ListingHistory(Schema):
-    """The path of a listing's price, oldest first."""
+class PreviousPrice(Schema):
+    """A price that the same thing was offered at; `until` is null where it still is, in another listing."""
 
-    items: list[PriceRead] = Field(max_length=1000)
+    since: Instant
+    until: Instant | None
+    price: Money
+    is_this_listing: bool = Field(description="Whether it was this listing, before it was published again")
+
+
+class ChangeRead(Schema):
+    """Something everybody may have seen happen to a listing."""
+
+    at: Instant
+    what: Told
+    fields: list[Annotated[str, Field(max_length=60)]] = Field(
+        max_length=100, description="What an edit changed", examples=[["title", "vehicle.color"]]
+    )
+
+
+class ListingHistory(Schema):
+    """The past of a listing, and of the same vehicle or property in other listings, as far as it was public.
+
+    The same thing is the same VIN or title number; a listing that names neither knows only its own past.
+    """
+
+    items: list[PriceRead] = Field(max_length=1000, description="This listing's prices, oldest first")
+    previous_prices: list[PreviousPrice] = Field(
+        max_length=1000, description="Prices of the same thing before, or in other listings; oldest first"
+    )
+    changes: list[ChangeRead] = Field(max_length=200, description="The newest changes, oldest first")
+    days_on_market: Days = Field(description="Whole days in which this listing was public", examples=[12])
+    cumulative_days_on_market: Days = Field(
+        description="Whole days in which any listing of the same thing was public", examples=[45]
+    )
+    first_listed_at: Instant | None = Field(description="When the same thing was first public")
+    times_listed: int = Field(ge=0, le=2**31 - 1, description="How often it came to the market", examples=[2])

@@ -1,19 +1,30 @@
-"""Searching: conditions, order, keyset page and capped total, in two statements."""
+"""Searching: conditions, order, keyset page and capped total, compiled once for all values; then the page is shown."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, cast, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import Double
+from sqlalchemy import ColumnElement, Select, bindparam, cast, func, select, true
+from sqlalchemy.types import BigInteger, Double
 
 from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
+from src.core.reads import Reader, Statement, compiled
 from src.listings import kinds
-from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions, words_query
+from src.listings.conditions import (
+    LISTING_COLUMNS,
+    Columns,
+    centre,
+    column_name,
+    conditions,
+    given,
+    values,
+    words_query,
+)
+from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
-from src.listings.queries import document, join_details, representations
+from src.listings.queries import documents, is_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,67 +35,103 @@ class Order:
     is_descending: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """What can be searched: a kind or all of them, what parameters are compared with, and the orders there are."""
+
+    only: ListingKind | None = None
+    columns: Columns = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+
+    def column(self) -> Columns:
+        """Those of every listing, and of the kind."""
+        return {**LISTING_COLUMNS, **self.columns}
+
+    def order(self, name: str) -> Order:
+        """The order of that name."""
+        return self.orders[name] if name in self.orders else ORDERS[name]
+
+
+EVERYTHING = Catalogue()
+
+_rank = cast(func.ts_rank(Listing.search, words_query()), Double)
+_distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
 ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
     "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
     "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "relevance": Order((_rank, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
 
-def _order(search: ListingSearch, more: Mapping[str, Order]) -> Order:
-    name = search.order()
-    if name == "relevance" and search.q:
-        rank = cast(func.ts_rank(Listing.search, words_query(search.q)), Double)
-        return Order((rank, Listing.id), is_descending=True)  # type: ignore[arg-type]
-    if name == "nearest" and search.near:
-        distance: Any = Listing.sphere.op("<->", return_type=Double())(centre(search.near))
-        return Order((distance, Listing.id))  # type: ignore[arg-type]
-    return {**ORDERS, **more}[name]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the SQL of a search; `search` is any one of that shape."""
+
+    catalogue: Catalogue
+    given: tuple[str, ...]
+    order: str
+    is_continued: bool
+    search: ListingSearch = field(compare=False)
 
 
-async def page(
-    session: AsyncSession,
-    search: ListingSearch,
-    *,
-    only: ListingKind | None = None,
-    columns: Columns | None = None,
-    orders: Mapping[str, Order] | None = None,
-) -> bytes:
+async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVERYTHING) -> bytes:
     """A page of public listings as JSON, rendered as everybody sees them.
 
     Raises:
         BadCursor: the cursor is not of this search.
     """
-    matching = _matching(only, conditions(search, {**LISTING_COLUMNS, **(columns or {})}))
-    order = _order(search, orders or {})
-    scope = f"{only}:{search.scope()}"
-    start = decode_cursor(scope, search.cursor, order.keys) if search.cursor is not None else None
-    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
-    found = after(matching.add_columns(*keys), order.keys, start, descending=order.is_descending)
-    rows = (await session.execute(_represented(found.limit(search.limit + 1), only, order))).all()
-    total = (await session.scalars(_count(matching))).one()
-    items = rows[: search.limit]
+    keys = catalogue.order(search.order()).keys
+    scope = f"{catalogue.only}:{search.scope()}"
+    named = {**values(search, catalogue.column()), "limit": search.limit + 1}
+    if search.cursor is not None:
+        named |= {f"last_{number}": key for number, key in enumerate(decode_cursor(scope, search.cursor, keys))}
+    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search)
+    found = await reader.fetch(_statement(shape), named)
+    hits = [row for row in found if row["id"] is not None]
+    shown = hits[: search.limit]
     cursor = None
-    if len(rows) > search.limit:
-        cursor = encode_cursor(scope, [getattr(items[-1], key.name) for key in keys])
-    return page_of([document(row) for row in items], cursor, total)
+    if len(hits) > search.limit:
+        cursor = encode_cursor(scope, [shown[-1][f"key_{number}"] for number in range(len(keys))])
+    return page_of(await documents(reader, [row["id"] for row in shown], catalogue.only), cursor, found[0]["total"])
 
 
-def _matching(only: ListingKind | None, wanted: Iterable[ColumnElement[bool]]) -> Select[Any]:
+@lru_cache(maxsize=2000)
+def _statement(shape: Shape) -> Statement:
+    """Which listings; they are shown by another statement, whose plan does not depend on what is asked.
+
+    One row at least: the total is there even if the page is empty.
+    """
+    order = shape.catalogue.order(shape.order)
+    matching = _matching(shape)
+    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
+    last = [bindparam(f"last_{number}", type_=key.type) for number, key in enumerate(order.keys)]
+    found = after(
+        matching.add_columns(*keys), order.keys, last if shape.is_continued else None, descending=order.is_descending
+    )
+    hits = found.limit(bindparam("limit", type_=BigInteger)).subquery("hit")
+    total = (
+        select(func.count().label("total")).select_from(matching.limit(TOTAL_CAP + 1).subquery()).subquery("counted")
+    )
+    both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
+    ways = [hits.c[key.name].desc() if order.is_descending else hits.c[key.name].asc() for key in keys]
+    return compiled(both.order_by(*ways), is_selective=True)
+
+
+def _matching(shape: Shape) -> Select[Any]:
+    catalogue = shape.catalogue
+    wanted = conditions(shape.search, catalogue.column())
     matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
-    return matching if only is None else join_details(matching, [kinds.get(only)], is_outer=False)
-
-
-def _represented(found: Select[Any], only: ListingKind | None, order: Order) -> Select[Any]:
-    """The rows found, as everybody sees them; made for these alone and not for all that were sorted."""
-    rows = found.subquery("found")
-    keys = [rows.c[f"key_{number}"] for number in range(len(order.keys))]
-    whole = representations(None, only).add_columns(*keys).join(rows, rows.c.id == Listing.id)
-    return whole.order_by(*(key.desc() if order.is_descending else key.asc() for key in keys))
-
-
-def _count(matching: Select[Any]) -> Select[int]:
-    return select(func.count()).select_from(matching.limit(TOTAL_CAP + 1).subquery())
+    if catalogue.only is None:
+        return matching
+    matching = matching.where(is_of(catalogue.only))
+    table = kinds.get(catalogue.only).table
+    # Joined only where it is asked for: counting is three times as fast without.
+    is_asked = shape.order in catalogue.orders or any(
+        column_name(name, catalogue.columns) in catalogue.columns for name in shape.given
+    )
+    return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
 
 
 def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:

@@ -13,17 +13,18 @@ from src.core.conditional import Versions
 from src.core.config import settings
 from src.core.database import new_id
 from src.core.errors import FieldError, Invalid
-from src.core.events import emit
+from src.core.events import Event, emit
 from src.core.security import Actor
 from src.core.text import Weight, name_key, search_vector
 from src.geo import service as geo
-from src.listings import kinds, life
-from src.listings.errors import ListingIncomplete, ListingNeedsReview, ListingNotFound, NotYourListing
+from src.listings import kinds, life, market, pending
+from src.listings.completeness import require_complete
+from src.listings.errors import ListingNotFound, NotYourListing
 from src.listings.events import ListingCreated, ListingDeleted, ListingEdited, ListingPriceChanged
 from src.listings.kinds import Details, Kind
 from src.listings.life import Action
 from src.listings.models import Listing, ListingKind, ListingPrice, ListingStatus, Purpose
-from src.listings.queries import is_private_to, is_visible_to
+from src.listings.queries import is_visible_to
 from src.listings.schemas import ListingFields
 from src.users import service as users
 
@@ -68,7 +69,7 @@ async def build(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Draft
         built.append((listing, kind.build(listing.id, extra)))
     await _find_cities(session, [listing for listing, _ in built])
     for listing, details in built:
-        _derive(listing, kind, details)
+        derive(listing, kind, details)
     return built
 
 
@@ -123,7 +124,7 @@ async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> No
         row.city_id = cities.get((row.country, row.city)) if row.country and row.city else None
 
 
-def _derive(listing: Listing, kind: Kind, details: Any) -> None:
+def derive(listing: Listing, kind: Kind, details: Any) -> None:
     """What follows from the other columns: the search vector and the completeness."""
     listing.search = search_vector([*_search_text(listing), *kind.search_text(details)])
     filled, possible = kind.completeness(details)
@@ -185,35 +186,75 @@ async def details_of(session: AsyncSession, listing: Listing) -> Any:
 async def edit(session: AsyncSession, listing: Listing, versions: Versions, changes: dict[str, Any]) -> None:
     """Change any part of a listing the caller owns and holds locked.
 
+    What makes a live listing another thing waits for a moderator where listings are reviewed (`pending`); the rest
+    goes live at once.
+
     Raises:
         PreconditionFailed: it changed since the caller read it.
         ListingWrongState: it is not in a state in which owners edit.
-        ListingNeedsReview: what is changed makes it another thing, it is live, and listings are reviewed.
         ListingIncomplete: a published listing would lack something that publishing needs.
     """
     versions.check(listing.version)
     life.require(listing, Action.EDIT)
-    kind = kinds.get(listing.kind)
-    details = await details_of(session, listing)
-    old_price = (listing.price_amount, listing.currency)
+    kind, details = kinds.get(listing.kind), await details_of(session, listing)
+    before = market.face_of(listing, details)
+    given = changes.get(listing.kind) or {}
+    risky = await _risky(session, listing, kind, given)
     changed = _assign(listing, kind, _columns({k: v for k, v in changes.items() if k != listing.kind}))
-    changed_details = kind.apply(details, changes.get(listing.kind) or {})
-    if not changed and not changed_details:
-        return
+    changed |= {
+        f"{kind.name}.{name}" for name in kind.apply(details, {k: v for k, v in given.items() if k not in risky})
+    }
     _check_consistency(listing)
-    if listing.status in (ListingStatus.PUBLISHED, ListingStatus.ON_HOLD):
-        if changed_details & kind.high_risk and not await is_published_unseen(session, listing):
-            raise ListingNeedsReview(errors=_field_errors(listing.kind, changed_details & kind.high_risk))
+    if listing.status in life.REVIEWED:
         require_complete(listing, details)
-    await _find_cities(session, [listing])
-    _derive(listing, kind, details)
+        if await _postpone(session, listing, details, given, risky) and not changed:
+            # Nobody but owner and moderators sees a difference, so the listing is not said to be updated.
+            listing.version += 1
+    if changed:
+        await _go_live(session, listing, details, before, changed)
+
+
+async def _risky(session: AsyncSession, listing: Listing, kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given fields that wait for a moderator."""
+    risky = {name: value for name, value in given.items() if name in kind.high_risk}
+    if not risky or listing.status not in life.REVIEWED or await is_published_unseen(session, listing):
+        return {}
+    return risky
+
+
+async def _postpone(
+    session: AsyncSession, listing: Listing, details: Details, given: Mapping[str, Any], risky: Mapping[str, Any]
+) -> bool:
+    """Let the risky fields wait; whether what waits is another thing now."""
+    kind = kinds.get(listing.kind)
+    if risky:
+        return await pending.submit(session, listing, kind, details, risky)
+    if given.keys() & kind.high_risk:
+        return await pending.supersede(session, listing, kind, details, given)
+    return False
+
+
+async def _go_live(
+    session: AsyncSession, listing: Listing, details: Details, before: market.Face, changed: set[str]
+) -> None:
+    with session.no_autoflush:
+        await _find_cities(session, [listing])
+    derive(listing, kinds.get(listing.kind), details)
     listing.is_edited_since_review = True
+    await record_edit(session, listing, details, before, changed)
+
+
+async def record_edit(
+    session: AsyncSession, listing: Listing, details: Details, before: market.Face, changed: set[str]
+) -> None:
+    """Make a new version of a listing whose fields `changed` from what had the face `before`, and tell of it."""
     touch(listing)
-    if (listing.price_amount, listing.currency) != old_price:
-        await _record_price(session, listing, *old_price)
+    facts: list[Event] = [ListingEdited(listing_id=listing.id, fields=sorted(changed))]
+    if (listing.price_amount, listing.currency) != before.price:
+        facts.insert(0, _repriced(session, listing, *before.price))
     await session.flush()
-    fields = sorted(changed | {f"{listing.kind}.{name}" for name in changed_details})
-    await emit(session, ListingEdited(listing_id=listing.id, fields=fields))
+    await emit(session, *facts)
+    await market.follow_edit(session, listing, details, before, changed)
 
 
 async def is_published_unseen(session: AsyncSession, listing: Listing) -> bool:
@@ -232,44 +273,21 @@ def _check_consistency(listing: Listing) -> None:
         raise Invalid(errors=[FieldError("body", "/rent_period", "value_error", "rent_period goes with purpose rent")])
 
 
-def _field_errors(kind: str, names: Iterable[str]) -> list[FieldError]:
-    code, sentence = ListingNeedsReview.code, "changes what the listing offers"
-    return [FieldError("body", f"/{kind}/{name}", code, sentence) for name in sorted(names)]
-
-
-async def _record_price(
+def _repriced(
     session: AsyncSession, listing: Listing, old_amount: int | None, old_currency: str | None
-) -> None:
+) -> ListingPriceChanged:
     now = clock.now()
     if listing.published_at is not None:
         listing.price_changed_at = now
     if listing.price_amount is not None:
         session.add(_price_of(listing, now))
-    await emit(
-        session,
-        ListingPriceChanged(
-            listing_id=listing.id,
-            old_amount=old_amount,
-            old_currency=old_currency,
-            new_amount=listing.price_amount,
-            new_currency=listing.currency,
-        ),
+    return ListingPriceChanged(
+        listing_id=listing.id,
+        old_amount=old_amount,
+        old_currency=old_currency,
+        new_amount=listing.price_amount,
+        new_currency=listing.currency,
     )
-
-
-def require_complete(listing: Listing, details: Any) -> None:
-    """Raises ListingIncomplete naming each field that publishing needs and the listing lacks."""
-    lacking = missing(listing, details)
-    if lacking:
-        errors = [FieldError("body", pointer, "missing", "is needed to publish") for pointer in lacking]
-        raise ListingIncomplete("Needed to publish: " + ", ".join(lacking), errors=errors)
-
-
-def missing(listing: Listing, details: Any) -> list[str]:
-    """JSON pointers to what publishing needs and the listing lacks."""
-    needed = {"/price": listing.price_amount, "/location/country": listing.country, "/location/city": listing.city}
-    lacking = [pointer for pointer, value in needed.items() if value is None]
-    return lacking + [f"/{listing.kind}/{name}" for name in kinds.get(listing.kind).missing(details)]
 
 
 async def delete(session: AsyncSession, listing: Listing, versions: Versions) -> None:
@@ -284,29 +302,3 @@ async def delete(session: AsyncSession, listing: Listing, versions: Versions) ->
     await session.delete(listing)
     await session.flush()
     await emit(session, ListingDeleted(listing_id=listing.id, owner_id=listing.owner_id))
-
-
-async def list_prices(session: AsyncSession, listing_id: UUID, viewer: Actor | None) -> list[ListingPrice]:
-    """The prices a visible listing has had, oldest first; what a draft was priced at is its owner's affair.
-
-    Raises:
-        ListingNotFound: there is none, or none that the viewer may see.
-    """
-    visible = select(Listing.published_at, is_private_to(viewer).label("is_private"))
-    listing = (await session.execute(visible.where(Listing.id == listing_id, is_visible_to(viewer)))).one_or_none()
-    if listing is None:
-        raise ListingNotFound
-    found = await session.scalars(
-        select(ListingPrice)
-        .where(ListingPrice.listing_id == listing_id)
-        .order_by(ListingPrice.since, ListingPrice.id)
-        .limit(1000)
-    )
-    prices = list(found)
-    return prices if listing.is_private else _since(listing.published_at, prices)
-
-
-def _since(published_at: datetime, prices: list[ListingPrice]) -> list[ListingPrice]:
-    """The price at publication and those that followed."""
-    before = sum(price.since <= published_at for price in prices)
-    return prices[max(before - 1, 0) :]

@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, case, null
 from src.core.security import keyed_hash
 from src.core.text import Weight, name_key
 from src.listings import kinds
-from src.listings.filters import Columns
+from src.listings.conditions import Compared
 from src.listings.kinds import object_of
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields
-from src.listings.search import Order
+from src.listings.search import Catalogue, Order
 from src.properties.models import Property, PropertyType, area
 from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
 
@@ -35,16 +35,31 @@ class PropertyKind(kinds.Kind):
     high_risk = frozenset({"property_type", "living_area_m2", "lot_size_m2", "title_number"})
     is_address_staged = True
 
-    def apply(self, details: kinds.Details, fields: Mapping[str, Any]) -> set[str]:
+    def columns(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fee becomes two columns, the title number a hash."""
-        columns = {name: value for name, value in fields.items() if name in _PLAIN}
+        columns = {name: value for name, value in fields.items() if name in self.fields}
         if "association_fee" in fields:
             fee = fields["association_fee"] or {"amount": None, "currency": None}
             columns |= {"association_fee_amount": fee["amount"], "association_fee_currency": fee["currency"]}
         if "title_number" in fields:
             number = fields["title_number"]
             columns["title_number_hash"] = keyed_hash("title-number", name_key(number)) if number else None
-        return {_WRITTEN_AS.get(name, name) for name in super().apply(details, columns)}
+        return columns
+
+    def names(self, columns: Iterable[str]) -> set[str]:
+        """Not every column is called what the field is."""
+        return {_WRITTEN_AS.get(name, name) for name in columns}
+
+    def readable(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the title number, only whether there is to be one."""
+        shown = {name: value for name, value in columns.items() if name != "title_number_hash"}
+        if "title_number_hash" in columns:
+            shown["has_title_number"] = columns["title_number_hash"] is not None
+        return shown
+
+    def asset_keys(self, details: kinds.Details) -> list[str]:
+        """The title deed."""
+        return [f"title:{details.title_number_hash}"] if details.title_number_hash else []
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """Land is its lot; anything else has a living area."""
@@ -74,5 +89,8 @@ def draft(data: PropertyCreate) -> tuple[ListingFields, dict[str, Any]]:
 kind = PropertyKind()
 kinds.register(kind)
 
-COLUMNS: Columns = {name: getattr(Property, name) for name in _PLAIN}
-ORDERS = {"area_desc": Order((area, Property.listing_id), is_descending=True)}  # type: ignore[arg-type]
+CATALOGUE = Catalogue(
+    ListingKind.PROPERTY,
+    columns={name: Compared(getattr(Property, name)) for name in _PLAIN},
+    orders={"area_desc": Order((area, Property.listing_id), is_descending=True)},  # type: ignore[arg-type]
+)

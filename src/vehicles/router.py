@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import Field
 
-from src.core.conditional import OptionalIfMatch, RequiredIfMatch
-from src.core.dependencies import AccountSuspended, Drafter, SessionDep, Viewer
+from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
+from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
 from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
+from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
 from src.core.schemas import Line
 from src.core.strict import Router
@@ -17,7 +18,6 @@ from src.listings import service as listings
 from src.listings.errors import (
     ExternalIdTaken,
     ListingIncomplete,
-    ListingNeedsReview,
     ListingNotFound,
     ListingWrongState,
     NotYourListing,
@@ -39,28 +39,28 @@ _OWN = (*_WRITE, ListingNotFound, NotYourListing, ListingWrongState, Preconditio
     response_model=VehicleListing,
     responses=raises(*_WRITE, ExternalIdTaken),
 )
-async def create_vehicle(session: SessionDep, actor: Drafter, data: VehicleCreate) -> Response:
+async def create_vehicle(session: SessionDep, actor: Drafter, data: VehicleCreate, _: Idempotent) -> Response:
     """A draft needs a title and a purpose; submitting it needs more (`POST /listings/{id}/submit`)."""
     [listing] = await listings.create(session, actor.id, service.kind, [service.draft(data)])
-    return await answers.whole(session, listing.id, actor, status=201)
+    return await answers.written(session, listing.id, actor, status=201)
 
 
 @router.get("", summary="Search vehicles", response_model=SearchPage[VehicleListing], responses=raises(BadCursor))
-async def search_vehicles(session: SessionDep, query: Annotated[VehicleSearch, Query()]) -> Response:
+@cached("cache_seconds")
+async def search_vehicles(reader: ReaderDep, query: Annotated[VehicleSearch, Query()]) -> Response:
     """Public vehicles by words, filters, place and price. A filter given twice means either."""
-    body = await search.page(
-        session, query, only=ListingKind.VEHICLE, columns=service.columns(query), orders=service.ORDERS
-    )
-    return answers.json_answer(body)
+    return answers.json_answer(await search.page(reader, query, service.CATALOGUE))
 
 
 @router.get("/makes", summary="List makes")
+@cached("reference_cache_seconds")
 async def list_makes(session: SessionDep) -> NameCounts:
     """Makes of public vehicles, the most listed first."""
     return NameCounts(items=[NameCount.model_validate(row) for row in await service.count_makes(session)])
 
 
 @router.get("/makes/{make}/models", summary="List the models of a make")
+@cached("reference_cache_seconds")
 async def list_models(session: SessionDep, make: Annotated[Line, Field(min_length=1, max_length=60)]) -> NameCounts:
     """Models of a make among public vehicles, the most listed first; case does not matter."""
     return NameCounts(items=[NameCount.model_validate(row) for row in await service.count_models(session, make)])
@@ -69,24 +69,28 @@ async def list_models(session: SessionDep, make: Annotated[Line, Field(min_lengt
 @router.get(
     "/{listing_id}", summary="Read a vehicle listing", response_model=VehicleListing, responses=raises(ListingNotFound)
 )
-async def read_vehicle(session: SessionDep, viewer: Viewer, listing_id: UUID) -> Response:
+@cached("cache_seconds")
+async def read_vehicle(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing, as `GET /listings/{id}` gives it."""
-    return await answers.whole(session, listing_id, viewer, only=ListingKind.VEHICLE)
+    return await answers.whole(reader, listing_id, viewer, only=ListingKind.VEHICLE)
 
 
 @router.patch(
     "/{listing_id}",
     summary="Change a vehicle listing",
     response_model=VehicleListing,
-    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingNeedsReview, ListingIncomplete),
+    responses=raises(*_OWN, PreconditionRequired, ExternalIdTaken, ListingIncomplete),
 )
 async def edit_vehicle(
     session: SessionDep, actor: Drafter, listing_id: UUID, versions: RequiredIfMatch, changes: VehicleUpdate
 ) -> Response:
-    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost."""
+    """Change any part of it; send the ETag you read as `If-Match`, so that nobody's change is lost.
+
+    Where listings are reviewed, what makes a live listing another thing becomes its `pending_change`.
+    """
     listing = await listings.get_owned(session, listing_id, actor, ListingKind.VEHICLE)
     await listings.edit(session, listing, versions, changes.changes())
-    return await answers.whole(session, listing_id, actor)
+    return await answers.written(session, listing_id, actor)
 
 
 @router.delete("/{listing_id}", status_code=204, summary="Delete a draft of a vehicle listing", responses=raises(*_OWN))

@@ -1,19 +1,19 @@
 """The vehicle kind, and reads that only vehicles have."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from src.core.security import keyed_hash
 from src.core.text import Weight
 from src.listings import kinds
-from src.listings.filters import Columns
+from src.listings.conditions import Compared, lowered
 from src.listings.models import Listing, ListingKind
 from src.listings.schemas import ListingFields
-from src.listings.search import Order
+from src.listings.search import Catalogue, Order
 from src.vehicles.models import KM_PER_MILE, ItemCondition, MileageUnit, Vehicle, mileage_order, year_order
 from src.vehicles.schemas import VehicleCreate, VehicleFields, VehicleListing, VehicleSearch
 
@@ -33,6 +33,10 @@ class VehicleKind(kinds.Kind):
             unit = fields.get("mileage_unit") or details.mileage_unit or MileageUnit.KM
             fields = {**fields, "mileage_unit": unit}
         return super().apply(details, fields)
+
+    def asset_keys(self, details: kinds.Details) -> list[str]:
+        """The VIN; a plate code is only the class of a plate."""
+        return [f"vin:{keyed_hash('asset-vin', details.vin)}"] if details.vin else []
 
     def needed(self, details: kinds.Details) -> Iterable[str]:
         """A new vehicle has no mileage to tell."""
@@ -63,31 +67,22 @@ def draft(data: VehicleCreate) -> tuple[ListingFields, dict[str, Any]]:
 kind = VehicleKind()
 kinds.register(kind)
 
-COLUMNS: Columns = {name: getattr(Vehicle, name) for name in kind.fields} | {
-    name: func.lower(getattr(Vehicle, name)) for name in ("make", "model", "trim", "color", "plate_code")
-}
-ORDERS = {
-    "mileage_asc": Order((mileage_order, Vehicle.listing_id)),  # type: ignore[arg-type]
-    "year_desc": Order((year_order, Vehicle.listing_id), is_descending=True),  # type: ignore[arg-type]
-}
+
+def _in_km(mileage: int, search: VehicleSearch) -> Decimal:
+    return mileage * (KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Mileage:
-    """Compares mileages with a number of kilometres or miles: exactly, and so that the index of the sort serves."""
-
-    km_per_unit: Decimal
-
-    def __ge__(self, least: int) -> ColumnElement[bool]:
-        return and_(mileage_order >= least * self.km_per_unit, Vehicle.mileage_km.is_not(None))
-
-    def __le__(self, most: int) -> ColumnElement[bool]:
-        return mileage_order <= most * self.km_per_unit
-
-
-def columns(search: VehicleSearch) -> Columns:
-    """What this search compares with: the columns, and mileage in the unit it was asked in."""
-    return {**COLUMNS, "mileage": _Mileage(KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1))}
+CATALOGUE = Catalogue(
+    ListingKind.VEHICLE,
+    columns={name: Compared(getattr(Vehicle, name)) for name in kind.fields}
+    | {name: lowered(getattr(Vehicle, name)) for name in ("make", "model", "trim", "color", "plate_code")}
+    # Through the expression of the sort, so that its index serves; there, unknown mileages stand last.
+    | {"mileage": Compared(mileage_order, _in_km, is_known=Vehicle.mileage_km.is_not(None))},
+    orders={
+        "mileage_asc": Order((mileage_order, Vehicle.listing_id)),  # type: ignore[arg-type]
+        "year_desc": Order((year_order, Vehicle.listing_id), is_descending=True),  # type: ignore[arg-type]
+    },
+)
 
 
 async def count_makes(session: AsyncSession) -> list[Row[tuple[str, int]]]:

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Server:
 
 
 @contextmanager
-def serving(database_url: str, data_dir: Path) -> Iterator[Server]:
+def serving(database_url: str, data_dir: Path, command: Sequence[str | Path] = (KEY2KEY,)) -> Iterator[Server]:
     """`key2key serve` on a port of its own choosing, until leaving."""
     environment = os.environ | {
         "DATABASE_URL": database_url.replace("+asyncpg", ""),
@@ -43,7 +43,7 @@ def serving(database_url: str, data_dir: Path) -> Iterator[Server]:
         "LOG_LEVEL": "INFO",
     }
     with subprocess.Popen(
-        [KEY2KEY, "serve"], env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, "serve"], env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
             yield _started(process)

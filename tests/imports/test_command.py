@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from src import cli
 from src.core import config, logging
+from src.core.reads import Reader
 from tests.conftest import bind
 from tests.factories import World
 from tests.imports.sheets import DEMO, car, sheet, stored
@@ -47,13 +48,13 @@ async def start(database_url: str, tmp_path: Path) -> AsyncIterator[Start]:
 
 
 @pytest.fixture
-async def invoke(committed: None, engine: AsyncEngine) -> AsyncIterator[Invoke]:
+async def invoke(committed: None, engine: AsyncEngine, pool: Reader) -> AsyncIterator[Invoke]:
     """Runs the command in this process; its exit code and what it said."""
 
     async def invoke(*arguments: str | Path) -> tuple[int, str, str]:
         # In a thread, which may have an event loop beside ours; the command binds the sessions to an engine of its own.
         ended = await asyncio.to_thread(CliRunner().invoke, cli.app, ["import", *map(str, arguments)])
-        bind(engine)
+        bind(engine, pool)
         return ended.exit_code, ended.stdout, ended.stderr
 
     yield invoke

@@ -17,6 +17,7 @@ from src.core.config import Settings
 from src.imports.errors import ImportRefusedError
 from src.imports.service import Outcome
 from src.listings.models import Listing
+from tests.exchange_rates.rates import add
 from tests.imports.sheets import DEMO, car, home, land, outcomes, sheet
 from tests.listings.stored import nothing_changes
 
@@ -46,6 +47,7 @@ def fill(folder: Path, rows: int) -> None:
         "vehicles_ethiopia.csv": car,
     }.items():
         (folder / name).write_bytes(sheet(*(row(f"{name}-{number}") for number in range(rows))))
+    (folder / "exchange_rates.json").write_bytes((DEMO / "exchange_rates.json").read_bytes())
 
 
 async def count_listings() -> int:
@@ -101,6 +103,16 @@ async def test_a_password_that_was_made_up_is_kept_from_others(settings: Setting
     assert kept.read_text() == accounts.password
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert len(accounts.password) >= 12
+
+
+async def test_there_are_exchange_rates_that_anybody_elses_replace(
+    client: httpx.AsyncClient, settings: Settings, folder: Path
+) -> None:
+    await demo.prepare(settings, folder)
+    assert (await client.get("/api/v1/exchange-rates")).json()["source"] == "Key2Key demo figures, not market rates"
+    added = await add(source="A bank")
+    await demo.prepare(settings, folder)
+    assert (await client.get("/api/v1/exchange-rates")).json()["id"] == str(added.id)
 
 
 async def test_a_second_start_changes_nothing(settings: Settings, folder: Path) -> None:

@@ -19,6 +19,7 @@ from src.vehicles.schemas import VehicleCreate
 from tests.factories import World
 from tests.imports.sheets import DEMO, Row, car, faults, home, land, outcomes, sheet, stored, written
 from tests.listings.stored import events_of, nothing_changes
+from tests.locks import until_somebody_waits
 
 
 async def test_a_complete_row_is_published_as_if_its_owner_had_written_it(
@@ -364,17 +365,6 @@ async def test_a_rival_for_one_row_of_a_batch_costs_only_that_row(committed: Non
     verdicts = await importing
     assert [verdict.outcome for verdict in verdicts] == [Outcome.PUBLISHED, Outcome.UNCHANGED, Outcome.PUBLISHED]
     assert (await stored(owner.id))["2"].title == "Written meanwhile"
-
-
-async def until_somebody_waits() -> None:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10):
-        while True:
-            async with database.independent() as session:
-                if await session.scalar(waiting):
-                    return
 
 
 async def test_what_the_database_refuses_costs_only_its_row(committed: None, world: World) -> None:

@@ -1,7 +1,7 @@
 """Takes a listing through its life as its owner, a moderator or the system would."""
 
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,9 @@ OWNER = ("submit", "pause", "resume", "reserve", "release", "close", "withdraw",
 MODERATOR = ("approve", "request-changes", "reject", "suspend", "restore")
 SYSTEM = ("hold", "lift", "expire", "archive")
 ACTIONS = (*OWNER, *MODERATOR, *SYSTEM, "delete", "edit")
+# To say of a vehicle what makes it another one, and what becomes of that where listings are reviewed.
+PROPOSE = "propose"
+PENDING = ("approve-change", "reject-change", "drop-change")
 
 # Where listings are reviewed: what leads to each state.
 ROUTES: dict[str, tuple[str, ...]] = {
@@ -38,6 +41,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
 PUBLIC = ("published", "reserved")
 
 _titles = count(1)
+# Never the year that the factory gives.
+_years = cycle(range(2013, 2101))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,23 @@ class Journey:
         if action in MODERATOR:
             judge = by or (self.second if action == "restore" else self.first)
             return await self._send("POST", f"/listings/{listing_id}/{action}", judge, {"reason": "As agreed."})
+        if action in PENDING:
+            return await self._pending(action, f"/listings/{listing_id}/pending-change", by or self.first)
+        if action in OWNER:
+            return await self._send("POST", f"/listings/{listing_id}/{action}", self.owner)
+        return await self._of_kind(action, listing_id)
+
+    async def _of_kind(self, action: str, listing_id: str) -> Outcome:
+        path = await self._path(listing_id)
         if action == "delete":
-            return await self._send("DELETE", await self._path(listing_id), self.owner)
-        if action == "edit":
-            path = await self._path(listing_id)
-            return await self._send("PATCH", path, self.owner, {"title": f"Another title {next(_titles)}"})
-        return await self._send("POST", f"/listings/{listing_id}/{action}", self.owner)
+            return await self._send("DELETE", path, self.owner)
+        title, year = {"title": f"Another title {next(_titles)}"}, {"vehicle": {"model_year": next(_years)}}
+        return await self._send("PATCH", path, self.owner, year if action == PROPOSE else title)
+
+    async def _pending(self, action: str, path: str, judge: Person) -> Outcome:
+        if action == "drop-change":
+            return await self._send("DELETE", path, self.owner)
+        return await self._send("POST", f"{path}/{action.removesuffix('-change')}", judge, {"reason": "As agreed."})
 
     async def seen(self, listing_id: str) -> dict[str, Any]:
         """The listing as its owner reads it."""
@@ -102,7 +118,8 @@ class Journey:
     async def _send(self, method: str, path: str, by: Person, body: dict[str, Any] | None = None) -> Outcome:
         if path.endswith("/approve"):
             body = None
-        headers = by.headers | ({"If-Match": "*"} if method == "PATCH" else {})
+        needs_version = method == "PATCH" or path.endswith("/pending-change/approve")
+        headers = by.headers | ({"If-Match": "*"} if needs_version else {})
         answer = await self.client.request(method, "/api/v1" + path, json=body, headers=headers)
         if answer.is_success:
             return Outcome(answer.status_code)

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from src.core import database
 from src.core.events import EventRecord
-from src.listings.models import Listing
+from src.listings.models import Listing, MarketSpell
 
 
 async def digests() -> dict[str, str]:
@@ -44,3 +44,10 @@ async def events_of(listing_id: str) -> list[str]:
             select(EventRecord.name).where(EventRecord.data["listing_id"].astext == listing_id).order_by(EventRecord.id)
         )
         return list(names)
+
+
+async def spells_of(listing_id: str) -> list[MarketSpell]:
+    """The stretches of time for which a listing was on the market, in order."""
+    async with database.transaction() as session:
+        found = select(MarketSpell).where(MarketSpell.listing_id == UUID(listing_id))
+        return list(await session.scalars(found.order_by(MarketSpell.started_at, MarketSpell.id)))

@@ -217,30 +217,6 @@ async def test_an_edited_listing_is_found_by_what_it_says_now(client: AsyncClien
     assert await found(city="Addis Ababa") == [] == await found(near="8.99,38.79", radius_km="5")
 
 
-HIGH_RISK: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    (vehicle_data(), {"vehicle": {"vin": "JTDKB20U093123456"}}, "/vehicle/vin"),
-    (vehicle_data(), {"vehicle": {"make": "Suzuki"}}, "/vehicle/make"),
-    (vehicle_data(), {"vehicle": {"model_year": 2014}}, "/vehicle/model_year"),
-    (vehicle_data(), {"vehicle": {"plate_code": "3"}}, "/vehicle/plate_code"),
-    (property_data(), {"property": {"property_type": "commercial"}}, "/property/property_type"),
-    (property_data(), {"property": {"living_area_m2": 99}}, "/property/living_area_m2"),
-    (property_data(), {"property": {"lot_size_m2": 200}}, "/property/lot_size_m2"),
-    (property_data(), {"property": {"title_number": "AA/1/2"}}, "/property/title_number"),
-]
-
-
-async def test_where_listings_are_reviewed_a_live_one_does_not_become_another_thing(
-    manual_review: None, client: AsyncClient, journey: Journey
-) -> None:
-    for data, changes, pointer in HIGH_RISK:
-        listing = await journey.seen(await journey.start("published", data))
-        problem = await refused(client, journey.owner, listing, **changes)
-        assert (problem["status"], problem["code"]) == (409, "listing_needs_review"), pointer
-        assert [field["pointer"] for field in problem["errors"]] == [pointer]
-        await journey.take("withdraw", listing["id"])
-        await edited(client, journey.owner, listing, **changes)
-
-
 async def test_where_listings_are_reviewed_low_risk_edits_go_live_at_once(
     manual_review: None, client: AsyncClient, journey: Journey
 ) -> None:

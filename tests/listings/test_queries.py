@@ -57,8 +57,25 @@ async def test_D08_writes_take_a_bounded_number_of_queries(
     }
     with count_queries() as statements:
         await client.patch(f"/api/v1/vehicles/{listing['id']}", json=changes, headers=headers)
-    # Lock and details; the city, between two updates; the vehicle, the price; two facts and their messages; the answer.
+    # Lock and details; the city; the listing, the vehicle, the price; two facts and their messages; the end of one
+    # spell on the market and the next, the feed; the answer.
     assert len(statements) <= 12, statements
     with count_queries() as statements:
         await client.post(f"/api/v1/listings/{listing['id']}/pause", headers=owner.headers)
-    assert len(statements) <= 5, statements
+    # Lock and update; the fact and its message; the end of a spell on the market, the feed; the answer.
+    assert len(statements) <= 7, statements
+
+
+async def test_D08_a_history_is_three_queries_however_long(
+    client: AsyncClient, world: World, count_queries: Counting
+) -> None:
+    owner = await world.person()
+    home = property_data(property=property_data()["property"] | {"title_number": "AA/77/12"})
+    for _ in range(3):
+        listing = await world.published(owner, home)
+        for action in ("pause", "resume", "renew"):
+            await world.act(owner, listing, action)
+    with count_queries() as statements:
+        history = (await client.get(f"/api/v1/listings/{listing['id']}/history")).json()
+    assert (history["times_listed"], len(history["changes"])) == (3, 4)
+    assert len(statements) <= 3, statements

@@ -27,6 +27,9 @@ def writes(listing: dict[str, Any]) -> list[tuple[str, str, Any]]:
         ("PUT", f"{one}/favourite", None),
         ("DELETE", f"{one}/favourite", None),
         ("POST", f"{one}/approve", None),
+        ("POST", f"{one}/pending-change/approve", None),
+        ("POST", f"{one}/pending-change/reject", {"reason": "As agreed."}),
+        ("DELETE", f"{one}/pending-change", None),
         *[("POST", f"{one}/{action}", None) for action in OWNER],
         *decided,
     ]

@@ -39,7 +39,7 @@ async def test_my_profile_is_the_same_under_both_addresses(client: AsyncClient, 
     assert (me["id"], me["email"], me["email_verified"]) == (str(person.id), person.email, False)
     answer = await client.get("/api/v1/auth/me", headers=person.headers)
     assert answer.json() == me
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == "private, no-store"
 
 
 @pytest.mark.parametrize(
