@@ -50,6 +50,15 @@ async def stock(world: World, seller: Person) -> dict[str, list[str]]:
     return stocked
 
 
+async def change(world: World, seller: Person, listings: list[str]) -> None:
+    """Make other things of published vehicles, which waits for a moderator."""
+    for listing in listings:
+        body = {"vehicle": {"make": "Suzuki"}}
+        headers = seller.headers | {"If-Match": "*"}
+        answer = await world.client.patch(f"/api/v1/vehicles/{listing}", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
 def attack(address: str, told: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run Schemathesis with everything in schemathesis.toml."""
     options = ["--config-file", "tests/e2e/schemathesis.toml", "--no-color"]
@@ -82,10 +91,12 @@ async def test_I19_the_server_keeps_its_contract_whatever_it_is_sent(
     tokens = {part: [person.access_token for person in persons] for part, persons in people.items()}
     seller = people["seller"][0]
     listings = await stock(world, seller)
-    # From here on a moderator sees them first.
+    listings["changed"] = [(await world.published(seller))["id"] for _ in range(6)]
+    # From here on a moderator sees things first.
     monkeypatch.setattr(config.settings().listings, "review", "manual")
     monkeypatch.setenv("LISTINGS_REVIEW", "manual")
     listings["pending"] = [(await world.published(seller))["id"] for _ in range(6)]
+    await change(world, seller, listings["changed"])
     told = {"tokens": tokens, "listings": listings}
     with serving(database_url, tmp_path) as server:
         ran = await asyncio.to_thread(attack, server.address, told)

@@ -1,6 +1,7 @@
 """Who makes each of Schemathesis's calls, and on which listing.
 
-FUZZ_CAST (JSON) holds the tokens of people by their part, and the ids of listings: `vehicles`, `properties`, `pending`.
+FUZZ_CAST (JSON) holds the tokens of people by their part, and the ids of listings: `vehicles`,
+`properties`, `pending` ones, and those with `changed` details that wait too.
 """
 
 import json
@@ -13,7 +14,12 @@ import schemathesis
 
 CAST: dict[str, dict[str, list[str]]] = json.loads(os.environ["FUZZ_CAST"])
 ENDINGS = ("log_out", "end_all_sessions", "end_session")
-JUDGEMENTS = ("approve_listing", "reject_listing", "request_changes_listing", "suspend_listing", "restore_listing")
+JUDGEMENTS = {
+    **dict.fromkeys(("approve_listing", "reject_listing", "request_changes_listing"), "pending"),
+    **dict.fromkeys(("approve_pending_change", "reject_pending_change"), "changed"),
+    **dict.fromkeys(("suspend_listing", "restore_listing"), "vehicles"),
+    "add_exchange_rates": "",
+}
 
 # Mostly people who may do it; now and then somebody who may not, or nobody.
 _owners = cycle(["seller"] * 6 + ["buyer", "moderator", "admin", "suspended", None])
@@ -32,7 +38,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     if part is not None:
         case.headers["Authorization"] = f"Bearer {next(_tokens[part])}"
     if _is_id(case.path_parameters.get("listing_id")):
-        pool = "pending" if operation_id in JUDGEMENTS else case.path.split("/")[3]
+        pool = JUDGEMENTS.get(operation_id, case.path.split("/")[3])
         case.path_parameters["listing_id"] = next(_ids.get(pool, _any_ids))
     if "If-Match" in case.headers and next(_numbers) % 3:
         case.headers["If-Match"] = "*"
