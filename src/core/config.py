@@ -49,6 +49,7 @@ class DatabaseSettings(BaseModel):
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
     lock_timeout_ms: int = Field(5_000, ge=1)
+    idle_transaction_timeout_ms: int = Field(60_000, ge=1)
     pgbouncer: bool = Field(False, description="Behind PgBouncer in transaction mode: no prepared statements.")
 
 
@@ -86,6 +87,12 @@ class ListingSettings(BaseModel):
 
     review: Literal["auto", "manual"] | None = Field(None, description="auto in development, manual otherwise.")
     lifetime_days: int = Field(60, ge=1)
+
+
+class VehicleSettings(BaseModel):
+    """What only vehicles have."""
+
+    vin_limit: RateLimit = Field("60/minute", min_length=1, description="VIN verdicts per user.")
 
 
 class CorsSettings(BaseModel):
@@ -156,6 +163,7 @@ class Settings(BaseSettings):
     amqp: AmqpSettings = AmqpSettings()
     auth: AuthSettings = AuthSettings()
     listings: ListingSettings = ListingSettings()
+    vehicles: VehicleSettings = VehicleSettings()
     cors: CorsSettings = CorsSettings()
     log: LogSettings = LogSettings()
     docs: DocsSettings = DocsSettings()

@@ -13,9 +13,10 @@ from uuid import UUID, uuid4
 
 import orjson
 import uuid_utils.compat
-from sqlalchemy import DateTime, MetaData, Text
+from sqlalchemy import Connection, DateTime, MetaData, Text, event
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -68,6 +69,12 @@ def independent() -> AbstractAsyncContextManager[AsyncSession]:
     return trace_sessionmaker.begin()
 
 
+def sqlstate(exc: Exception) -> str:
+    """PostgreSQL's code of a session's or a hot read's error; empty when the connection failed before there was one."""
+    raw = exc.orig if isinstance(exc, DBAPIError) else exc
+    return str(getattr(raw, "sqlstate", None) or "")
+
+
 def async_url(url: str) -> URL:
     """`postgres://` and `postgresql://` addresses, spoken to through asyncpg."""
     return make_url(url).set(drivername="postgresql+asyncpg")
@@ -83,14 +90,14 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
     connect_args: dict[str, Any] = {"timeout": config.pool_timeout, "server_settings": server_settings(config)}
     if config.pgbouncer:
         # In transaction mode the next statement may run on another server connection: nothing prepared
-        # survives, names must not collide, and start-up parameters belong to the role.
+        # survives, names must not collide, and what is asked at the start would be another client's.
         connect_args |= {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"__k2k_{uuid4()}__",
             "server_settings": {},
         }
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         pool_size=config.pool_size,
         max_overflow=0,
@@ -101,6 +108,17 @@ def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
+    if config.pgbouncer:
+        _ask_in_each_transaction(engine, server_settings(config))
+    return engine
+
+
+def _ask_in_each_transaction(engine: AsyncEngine, wanted: dict[str, str]) -> None:
+    asked = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def ask(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT {asked}")
 
 
 def server_settings(config: DatabaseSettings) -> dict[str, str]:
@@ -113,7 +131,7 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
         "max_parallel_workers_per_gather": "0",
         "statement_timeout": str(config.statement_timeout_ms),
         "lock_timeout": str(config.lock_timeout_ms),
-        "idle_in_transaction_session_timeout": "60000",
+        "idle_in_transaction_session_timeout": str(config.idle_transaction_timeout_ms),
     }
 
 
@@ -121,11 +139,21 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
 async def _readers(url: str, config: DatabaseSettings) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         made = [
-            await stack.enter_async_context(reads.pool(libpq_url(address), config, server_settings(config)))
-            for address in filter(None, (url, config.read_url))
+            await stack.enter_async_context(_reader(address, config)) for address in (url, config.read_url) if address
         ]
         reads.readers.primary, reads.readers.replica = made[0], made[-1]
         yield
+
+
+@asynccontextmanager
+async def _reader(url: str, config: DatabaseSettings) -> AsyncIterator[reads.Reader]:
+    if not config.pgbouncer:
+        async with reads.pool(libpq_url(url), config, server_settings(config)) as reader:
+            yield reader
+        return
+    engine = create_engine(url, config.model_copy(update={"pool_size": config.read_pool_size}))
+    yield reads.EngineReader(engine)
+    await engine.dispose()
 
 
 @asynccontextmanager

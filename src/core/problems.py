@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from src.core import errors
+from src.core.database import sqlstate
 from src.core.errors import FieldError, ProblemError
 
 log = structlog.get_logger(__name__)
@@ -176,7 +177,7 @@ async def _on_outage(request: Request, exc: Exception) -> Response:
 
 def _refused_by_database(exc: Exception) -> ProblemError | None:
     """Violated constraints (class 23) and unstorable values (class 22) are the client's; the rest is not."""
-    state = _sqlstate(exc)
+    state = sqlstate(exc)
     cause = getattr(exc.orig, "__cause__", None) if isinstance(exc, DBAPIError) else exc
     if isinstance(exc, IntegrityError) or state.startswith("23"):
         table, constraint, column = (
@@ -189,13 +190,8 @@ def _refused_by_database(exc: Exception) -> ProblemError | None:
     return None
 
 
-def _sqlstate(exc: Exception) -> str:
-    raw = exc.orig if isinstance(exc, DBAPIError) else exc
-    return str(getattr(raw, "sqlstate", None) or "")
-
-
 def _is_transient(exc: Exception) -> bool:
-    state = _sqlstate(exc)
+    state = sqlstate(exc)
     return (
         getattr(exc, "connection_invalidated", False)
         or not state
@@ -205,7 +201,7 @@ def _is_transient(exc: Exception) -> bool:
 
 
 def _reason(exc: Exception) -> str:
-    return _sqlstate(exc) if isinstance(exc, DATABASE_ERRORS) else str(exc)[:200]
+    return sqlstate(exc) if isinstance(exc, DATABASE_ERRORS) else str(exc)[:200]
 
 
 async def on_bug(request: Request, exc: Exception) -> Response:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from src.core.config import DatabaseSettings
 
@@ -79,6 +79,19 @@ class SessionReader:
         return [dict(row) for row in found.mappings()]
 
 
+class EngineReader:
+    """Reads in transactions of an engine: behind PgBouncer, where limits and time zone are asked for in each."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """As `Reader` says."""
+        async with self._engine.begin() as connection:
+            found = await connection.exec_driver_sql(statement.sql, tuple(statement.arguments(values)))
+            return [dict(row) for row in found.mappings()]
+
+
 @dataclass(slots=True)
 class Readers:
     """The readers of this process: the database itself, and its replica if there is one."""
@@ -111,8 +124,8 @@ async def pool(url: str, config: DatabaseSettings, server_settings: Mapping[str,
             max_size=config.read_pool_size // 2,
             timeout=config.pool_timeout,
             reset=_keep,
-            statement_cache_size=0 if config.pgbouncer else 500,
-            server_settings={} if config.pgbouncer else {**server_settings, "plan_cache_mode": plan_cache_mode},
+            statement_cache_size=500,
+            server_settings={**server_settings, "plan_cache_mode": plan_cache_mode},
         )
 
     async with made("force_generic_plan") as once, made("force_custom_plan") as anew:

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from src.core import conditional, links
+from src.core import conditional, links, retries
 from src.core.errors import ProblemError, UnsupportedMediaType
 
 # C0 but tab, newline and return; DEL; C1; surrogates; noncharacters.
@@ -179,6 +179,11 @@ class StrictRoute(APIRoute):
         # Where there are query parameters, their model refuses the unknown ones.
         takes_no_query = not _takes_query(self.dependant)
 
+        async def answering(request: Request) -> Response:
+            # Dependencies of function scope find it there when they leave, before it is sent.
+            request.scope["answer"] = answer = await handle(request)
+            return answer
+
         async def strict(request: Request) -> Response:
             query = request.scope["query_string"]
             unsafe = [*_unsafe_query(query), *_unsafe_path(request.scope.get("raw_path") or b"")]
@@ -189,8 +194,7 @@ class StrictRoute(APIRoute):
             if readable and _has_body(request) and not readable.fullmatch(_media_type(request)):
                 raise UnsupportedMediaType
             try:
-                # Dependencies of function scope find it there when they leave, before it is sent.
-                answer = request.scope["answer"] = await handle(StrictRequest(request, wanted))
+                answer = await retries.answer(answering, StrictRequest(request, wanted))
             except Answered as exc:
                 return exc.answer
             except HTTPException as exc:

@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, Numeric, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from src.core.database import Base
@@ -168,6 +170,7 @@ class Vehicle(Base):
     charge_ports: Mapped[list[str]]
     plate_code: Mapped[str | None]
     duty_status: Mapped[str | None]
+    vin_verdict: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 mileage_order = func.coalesce(Vehicle.mileage_km, text(str(UNKNOWN_MILEAGE)))

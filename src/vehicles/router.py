@@ -3,12 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
+from src.core import rate_limit
 from src.core.conditional import OptionalIfMatch, RequiredIfMatch, cached
-from src.core.dependencies import AccountSuspended, Drafter, ReaderDep, SessionDep, Viewer
-from src.core.errors import PreconditionFailed, PreconditionRequired, Unauthorized, raises
+from src.core.config import settings
+from src.core.dependencies import AccountSuspended, CurrentActor, Drafter, ReaderDep, SessionDep, Viewer
+from src.core.errors import PreconditionFailed, PreconditionRequired, TooManyRequests, Unauthorized, raises
 from src.core.idempotency import Idempotent
 from src.core.pagination import BadCursor, SearchPage
 from src.core.schemas import Line
@@ -23,8 +25,16 @@ from src.listings.errors import (
     NotYourListing,
 )
 from src.listings.models import ListingKind
-from src.vehicles import service
-from src.vehicles.schemas import NameCount, NameCounts, VehicleCreate, VehicleListing, VehicleSearch, VehicleUpdate
+from src.vehicles import service, vin
+from src.vehicles.schemas import (
+    NameCount,
+    NameCounts,
+    VehicleCreate,
+    VehicleListing,
+    VehicleSearch,
+    VehicleUpdate,
+    VinCheck,
+)
 
 router = Router(prefix="/vehicles", tags=["vehicles"])
 
@@ -64,6 +74,25 @@ async def list_makes(session: SessionDep) -> NameCounts:
 async def list_models(session: SessionDep, make: Annotated[Line, Field(min_length=1, max_length=60)]) -> NameCounts:
     """Models of a make among public vehicles, the most listed first; case does not matter."""
     return NameCounts(items=[NameCount.model_validate(row) for row in await service.count_models(session, make)])
+
+
+async def limited_checks(request: Request, actor: CurrentActor) -> None:
+    """Makers and countries by the thousand are to be had elsewhere."""
+    await rate_limit.spend(request, settings().vehicles.vin_limit, "vin", str(actor.id))
+
+
+@router.post(
+    "/vin",
+    summary="Judge a VIN",
+    dependencies=[Depends(limited_checks)],
+    responses=raises(Unauthorized, TooManyRequests),
+)
+async def check_vin(data: VinCheck) -> vin.VinVerdict:
+    """What a VIN says of maker, country and year, whether its check digit holds, and where what is said differs.
+
+    Nothing is stored. A doubt is a warning; refused is only what cannot be a VIN at all.
+    """
+    return vin.judge(data.vin, data.make, data.model_year)
 
 
 @router.get(

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from src.core.schemas import Line, Schema, Slug, Trimmed, left_out
 from src.listings.filters import ListingSearch, Names
@@ -20,6 +21,7 @@ from src.vehicles.models import (
     SteeringPosition,
     Transmission,
 )
+from src.vehicles.vin import FIRST_STANDARD_YEAR, LENGTH, Vin, VinVerdict, is_too_short
 
 Name = Annotated[Line, Trimmed, Field(min_length=1, max_length=60)]
 Year = Annotated[int, Field(ge=1885, le=2100, examples=[2012])]
@@ -30,17 +32,6 @@ Seats = Annotated[int, Field(ge=0, le=300, examples=[5])]
 PreviousOwners = Annotated[int, Field(ge=0, le=100, examples=[1])]
 RangeKm = Annotated[int, Field(ge=0, le=10_000, description="Kilometres on a full battery", examples=[400])]
 Mileage = Annotated[int, Field(ge=0, le=5_000_000, examples=[98000])]
-Vin = Annotated[
-    str,
-    Trimmed,
-    AfterValidator(str.upper),
-    Field(
-        pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$",
-        max_length=17,
-        description="ISO 3779",
-        examples=["JTDKB20U093123456"],
-    ),
-]
 
 
 class VehicleFields(Schema):
@@ -79,22 +70,44 @@ class VehicleFields(Schema):
     duty_status: DutyStatus | None = None
 
 
+def _refuse_short_vin(vin: str | None, model_year: int | None) -> None:
+    if not is_too_short(vin, model_year):
+        return
+    sentence = (
+        f"a VIN has {LENGTH} characters; a shorter number needs a model_year before {FIRST_STANDARD_YEAR} beside it"
+    )
+    error = PydanticCustomError("vin_too_short", sentence)
+    raise ValidationError.from_exception_data("vin", [InitErrorDetails(type=error, loc=("vin",), input=None)])
+
+
+def _numbered_as_of_its_year(fields: VehicleFields) -> VehicleFields:
+    _refuse_short_vin(fields.vin, fields.model_year)
+    return fields
+
+
+WrittenFields = Annotated[VehicleFields, AfterValidator(_numbered_as_of_its_year)]
+
+
 class VehicleCreate(ListingFields):
     """A vehicle listing to be saved as a draft."""
 
-    vehicle: VehicleFields = VehicleFields()
+    vehicle: WrittenFields = VehicleFields()
 
 
 class VehicleUpdate(ListingUpdate):
     """Any part of a vehicle listing."""
 
-    vehicle: VehicleFields = left_out()
+    vehicle: WrittenFields = left_out()
 
 
 class VehicleRead(VehicleFields):
-    """A vehicle; of the VIN, everybody sees the maker's part and the last four, owner and moderators all of it."""
+    """A vehicle; of the VIN, everybody sees the maker's part and the last four, owner and moderators all of it.
+
+    The verdict on it is for owner and moderators.
+    """
 
     vin: str | None = Field(max_length=17, examples=["JTD**********3456"])
+    vin_verdict: VinVerdict | None
 
 
 class VehicleListing(ListingRead):
@@ -169,3 +182,16 @@ class NameCounts(Schema):
     """Names, the most listed first."""
 
     items: list[NameCount] = Field(max_length=500)
+
+
+class VinCheck(Schema):
+    """A VIN to judge, and what is said of the vehicle."""
+
+    vin: Vin
+    make: Name | None = Field(None, examples=["Toyota"])
+    model_year: Year | None = None
+
+    @model_validator(mode="after")
+    def _as_of_its_year(self) -> "VinCheck":
+        _refuse_short_vin(self.vin, self.model_year)
+        return self

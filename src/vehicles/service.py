@@ -12,10 +12,12 @@ from src.core.text import Weight
 from src.listings import kinds
 from src.listings.conditions import Compared, lowered
 from src.listings.models import Listing, ListingKind
+from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
 from src.listings.search import Catalogue, Order
 from src.vehicles.models import KM_PER_MILE, ItemCondition, MileageUnit, Vehicle, mileage_order, year_order
 from src.vehicles.schemas import VehicleCreate, VehicleFields, VehicleListing, VehicleSearch
+from src.vehicles.vin import LENGTH, judge
 
 
 class VehicleKind(kinds.Kind):
@@ -28,11 +30,14 @@ class VehicleKind(kinds.Kind):
     high_risk = frozenset({"vin", "plate_code", "make", "model_year"})
 
     def apply(self, details: kinds.Details, fields: Any) -> set[str]:
-        """An odometer without a unit counts kilometres."""
+        """An odometer without a unit counts kilometres, and a VIN is judged with what is said beside it."""
         if fields.get("mileage", details.mileage) is not None:
             unit = fields.get("mileage_unit") or details.mileage_unit or MileageUnit.KM
             fields = {**fields, "mileage_unit": unit}
-        return super().apply(details, fields)
+        changed = super().apply(details, fields)
+        if changed & _JUDGED or details.vin_verdict is None:
+            details.vin_verdict = _verdict(details)
+        return changed
 
     def asset_keys(self, details: kinds.Details) -> list[str]:
         """The VIN; a plate code is only the class of a plate."""
@@ -51,12 +56,27 @@ class VehicleKind(kinds.Kind):
         yield "C", " ".join(trait for trait in traits if trait)
 
     def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:
-        """The VIN in full is for the owner and moderators."""
-        masked = func.left(Vehicle.vin, 3) + "**********" + func.right(Vehicle.vin, 4)
+        """The VIN in full, and the verdict on it, are for the owner and moderators."""
+        stars = "**********"
+        # Of a shorter number the ends would be most of it.
+        masked = case(
+            (func.length(Vehicle.vin) == LENGTH, func.left(Vehicle.vin, 3) + stars + func.right(Vehicle.vin, 4)),
+            (Vehicle.vin.is_not(None), stars),
+        )
         return super().members(is_private) | {
             "vin": case((is_private, Vehicle.vin), else_=masked),
             "charge_ports": func.to_json(Vehicle.charge_ports),
+            "vin_verdict": only_if(is_private, Vehicle.vin_verdict),
         }
+
+
+_JUDGED = {"vin", "make", "model_year"}
+
+
+def _verdict(details: kinds.Details) -> dict[str, Any] | None:
+    if details.vin is None:
+        return None
+    return judge(details.vin, details.make, details.model_year).model_dump(mode="json")
 
 
 def draft(data: VehicleCreate) -> tuple[ListingFields, dict[str, Any]]:

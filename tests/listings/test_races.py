@@ -8,8 +8,9 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select
 
 from src.core import database
+from src.core.security import Role
 from src.listings.models import Favourite, Listing
-from tests.factories import Person, World, vehicle_data
+from tests.factories import Person, World, property_data, vehicle_data
 from tests.listings import stored
 
 
@@ -30,7 +31,7 @@ async def test_of_20_reservations_one_wins(committed: None, client: AsyncClient,
     assert (await stored.events_of(listing["id"])).count("listing.reserved") == 1
 
 
-async def test_two_editors_with_one_etag_lose_no_update(committed: None, client: AsyncClient, world: World) -> None:
+async def test_I16_two_editors_with_one_etag_lose_no_update(committed: None, client: AsyncClient, world: World) -> None:
     owner = await world.person()
     listing = await world.published(owner)
     url = f"/api/v1/vehicles/{listing['id']}"
@@ -124,3 +125,32 @@ async def test_submitting_twice_publishes_once(committed: None, client: AsyncCli
     answers = await asyncio.gather(*(post(client, owner, draft, "submit") for _ in range(5)))
     assert statuses(list(answers)) == {200: 1, 409: 4}
     assert (await stored.events_of(draft["id"])).count("listing.published") == 1
+
+
+async def test_D04_a_storm_of_everybody_on_two_listings_ends_in_no_bug(
+    committed: None, client: AsyncClient, world: World
+) -> None:
+    owner, buyer, moderator = await world.person(), await world.person(), await world.person(Role.MODERATOR)
+    listings = [await world.published(owner), await world.published(owner, property_data())]
+    requests = []
+    for number in range(12):
+        # Half of them come the other way round.
+        for listing in listings if number % 2 else reversed(listings):
+            one, kind = f"/api/v1/listings/{listing['id']}", "properties" if "property" in listing else "vehicles"
+            headers = {**owner.headers, "If-Match": "*"}
+            requests += [
+                client.patch(f"/api/v1/{kind}/{listing['id']}", json={"title": f"Title {number}"}, headers=headers),
+                client.request("PUT" if number % 2 else "DELETE", f"{one}/favourite", headers=buyer.headers),
+                client.post(f"{one}/{'pause' if number % 2 else 'resume'}", headers=owner.headers),
+                client.post(f"{one}/suspend", json={"reason": "Too many."}, headers=moderator.headers),
+                client.get(one, headers=owner.headers),
+            ]
+    answers = await asyncio.gather(*requests)
+    assert set(statuses(list(answers))) <= {200, 204, 404, 409, 503}
+    for listing in listings:
+        row = await stored.row_of(listing["id"])
+        events = await stored.events_of(listing["id"])
+        done = [answer for answer in answers if answer.request.method in ("PATCH", "POST") and answer.is_success]
+        assert row["status"] == "suspended"
+        assert events.count("listing.suspended") == 1
+        assert row["version"] - 2 == sum(listing["id"] in str(answer.request.url) for answer in done)

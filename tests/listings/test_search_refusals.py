@@ -1,13 +1,17 @@
 """What a search does not understand is refused, and the refusal names the parameter."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient
 
-from tests.factories import property_data, vehicle_data
+from src.core.database import Base
+from src.core.security import Role
+from tests.factories import World, property_data, vehicle_data
 from tests.listings.published import publish
 
 PATHS = ("listings", "vehicles", "properties")
@@ -141,6 +145,50 @@ async def test_a_kind_refuses_what_is_not_its_own(path: str, name: str, value: s
 async def test_Z08_nothing_hidden_can_be_filtered_or_sorted_by(path: str, name: str, client: AsyncClient) -> None:
     assert await refused(client, path, {name: "1"}) == [name]
     assert await refused(client, path, {"sort": name}) == ["sort"]
+
+
+def listed(app: FastAPI) -> list[tuple[str, set[str], set[str]]]:
+    """Every operation that lists: its path below the prefix, the names it knows, and its sorts."""
+    found = []
+    for path, operations in app.openapi()["paths"].items():
+        if path.startswith("/api/v1/") and "get" in operations and "_id}" not in path:
+            known = {item["name"]: item["schema"] for item in operations["get"].get("parameters", [])}
+            sorts = {sort for part in known.get("sort", {}).get("anyOf", []) for sort in part.get("enum", [])}
+            found.append((re.sub(r"\{\w+\}", "Toyota", path.removeprefix("/api/v1/")), set(known), sorts))
+    return found
+
+
+async def test_Z08_no_column_of_any_table_is_a_name_unless_it_is_documented(
+    app: FastAPI, client: AsyncClient, world: World
+) -> None:
+    person = await world.person(Role.ADMIN)
+    columns = {column.name for table in Base.metadata.sorted_tables for column in table.columns}
+    qualified = {f"{table.name}.{column.name}" for table in Base.metadata.sorted_tables for column in table.columns}
+    assert len(columns) > 80
+    assert len(listed(app)) >= 10
+    for path, known, sorts in listed(app):
+        for name in columns - known:
+            answer = await client.get(f"/api/v1/{path}", params={name: "1"}, headers=person.headers)
+            named = [(error["in"], error["pointer"]) for error in answer.json()["errors"]]
+            assert (answer.status_code, named) == (422, [("query", f"/{name}")]), path
+        for name in (columns | qualified) - sorts if sorts else ():
+            assert await refused(client, path, {"sort": name}) == ["sort"]
+
+
+async def test_Z08_totals_and_counts_leave_out_what_is_hidden(client: AsyncClient, world: World) -> None:
+    owner, moderator = await world.person(), await world.person(Role.MODERATOR)
+    shown = await world.published(owner)
+    for action in ("pause", "withdraw"):
+        await world.act(owner, await world.published(owner), action)
+    await world.act(moderator, await world.published(owner), "suspend", reason="The photos show another car.")
+    await world.draft(owner)
+    for headers in ({}, owner.headers, moderator.headers):
+        for path in ("listings", "vehicles"):
+            found = (await client.get(f"/api/v1/{path}", params={"q": "vitz"}, headers=headers)).json()
+            assert ([item["id"] for item in found["items"]], found["total"]["value"]) == ([shown["id"]], 1)
+        for path in ("makes", "makes/Toyota/models"):
+            counted = (await client.get(f"/api/v1/vehicles/{path}", headers=headers)).json()["items"]
+            assert [item["listings"] for item in counted] == [1]
 
 
 async def test_Z08_words_do_not_find_what_a_listing_hides(client: AsyncClient) -> None:

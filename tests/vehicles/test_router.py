@@ -39,10 +39,15 @@ FULL: dict[str, Any] = {
 }
 
 
+def written(listing: dict[str, Any]) -> dict[str, Any]:
+    """What the owner wrote of a vehicle, of what they read."""
+    return {name: value for name, value in listing["vehicle"].items() if name != "vin_verdict"}
+
+
 async def test_every_field_is_stored_and_returned(client: AsyncClient, world: World) -> None:
     owner = await world.person()
     draft = await world.draft(owner, vehicle_data(vehicle=FULL))
-    assert draft["vehicle"] == FULL
+    assert written(draft) == FULL
     read = await client.get(f"{API}/vehicles/{draft['id']}", headers=owner.headers)
     assert read.json() == draft
     assert draft["kind"] == "vehicle"
@@ -53,11 +58,11 @@ async def test_an_edit_may_touch_every_field(client: AsyncClient, world: World) 
     draft = await world.draft(owner, {"title": "A car", "purpose": "sale"})
     url, headers = f"{API}/vehicles/{draft['id']}", {**owner.headers, "If-Match": "*"}
     filled = await client.patch(url, json={"vehicle": FULL}, headers=headers)
-    assert filled.json()["vehicle"] == FULL
+    assert written(filled.json()) == FULL
     cleared = await client.patch(
         url, json={"vehicle": dict.fromkeys(set(FULL) - {"charge_ports"}) | {"charge_ports": []}}, headers=headers
     )
-    assert cleared.json()["vehicle"] == dict.fromkeys(FULL) | {"charge_ports": []}
+    assert written(cleared.json()) == dict.fromkeys(FULL) | {"charge_ports": []}
 
 
 async def test_a_vin_is_for_the_owner_and_moderators(client: AsyncClient, world: World) -> None:

@@ -1,0 +1,52 @@
+"""Runs a request again whose transaction PostgreSQL gave up for another one's sake.
+
+A deadlock or a failure to serialise has rolled back all that the request did, and nothing is answered before the commit
+(`database.get_session`): so the whole request, its body already read, can be run once more. What it did outside its
+transaction happens again, too: rate limits count it twice, which is at worst a 429. A wait that timed out (55P03) is
+not repeated: it would keep the client for as long again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from random import uniform
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from src.core.database import sqlstate
+
+MOST_RETRIES = 3
+FIRST_PAUSE_SECONDS = 0.02
+
+_SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
+log = structlog.get_logger(__name__)
+
+Handle = Callable[[Request], Awaitable[Response]]
+
+
+async def answer(handle: Handle, request: Request) -> Response:
+    """The answer of the first attempt that PostgreSQL lets through, of one and at most three more.
+
+    Raises:
+        DBAPIError: the last attempt failed as well; it is rendered as 503.
+    """
+    for number in range(MOST_RETRIES):
+        try:
+            return await _attempt(handle, request)
+        except DBAPIError as exc:
+            if sqlstate(exc) not in (_SERIALIZATION_FAILURE, _DEADLOCK):
+                raise
+            log.warning("transaction_retried", sqlstate=sqlstate(exc), attempt=number + 1)
+        # Of two that met, one should come earlier the next time.
+        await asyncio.sleep(uniform(0, FIRST_PAUSE_SECONDS * 2**number))  # noqa: S311
+    return await _attempt(handle, request)
+
+
+async def _attempt(handle: Handle, request: Request) -> Response:
+    """Run it with a stack of its own for what FastAPI closes before it answers, the session above all."""
+    async with AsyncExitStack() as stack:
+        request.scope["fastapi_function_astack"] = stack
+        return await handle(request)
