@@ -31,8 +31,8 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api migrate upgrade downgrade seed import \
-	openapi requirements clean
+.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz clients migrate \
+	upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,9 +43,9 @@ run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the fir
 test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical $(ARGS)
 
-check: check-code test ## Everything that CI checks
+check: check-code test fuzz clients ## Everything that CI checks
 
-check-code: lint types layers migrations api ## Everything that CI checks, but the tests
+check-code: lint types layers migrations api ## Everything that CI checks without sending requests
 
 format: $(TEST) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet
@@ -66,8 +66,30 @@ migrations: $(TO_TEST) ## Check that the migrations make what the models say (al
 	@$(ON_SCRATCH) $(BIN)/key2key migrate
 	@$(ON_SCRATCH) $(BIN)/alembic check
 
-api: $(TO_TEST) ## Check that openapi.json is current
+api: $(TO_TEST) ## Check that openapi.json is current and breaks no client undeclared
 	@$(BIN)/key2key openapi --check
+	@$(BIN)/python -m tests.api check
+
+api-release: $(TO_TEST) api ## Make openapi.json the released one, which later ones are compared with
+	@$(BIN)/python -m tests.api release
+
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
+fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made from openapi.json (Schemathesis)
+	@$(PYTEST) tests/e2e/fuzzing.py $(ARGS)
+
+# They have an environment of their own: what generates them wants other versions than the server, and a node.
+CLIENTS := build/clients
+TYPESCRIPT := clients/typescript
+CLIENT_TOOLS := $(CLIENTS)/env/.made
+NODE_MODULES := $(TYPESCRIPT)/node_modules/.made
+WITH_TOOLS = PATH="$(abspath $(CLIENTS)/env/bin):$$PATH"
+clients: $(TO_TEST) $(CLIENT_TOOLS) $(NODE_MODULES) ## Generate the Python and the TypeScript client, and have them sign in, create and search
+	@mkdir -p $(CLIENTS)/python
+	@$(WITH_TOOLS) openapi-python-client generate --path openapi.json --config clients/python/generator.yml \
+		--meta none --overwrite --fail-on-warning --output-path $(CLIENTS)/python/key2key_client
+	@MYPYPATH=$(CLIENTS)/python $(WITH_TOOLS) mypy --strict --config-file= --cache-dir $(CLIENTS)/mypy clients/python/example.py
+	@cd $(TYPESCRIPT) && $(WITH_TOOLS) && export PATH && npm run --silent generate && npm run --silent check
+	@$(PYTEST) tests/e2e/clients.py $(ARGS)
 
 migrate: upgrade ## Migrate the database, then write a new revision if message="add boats" is given
 	@test -z "$$message" || $(BIN)/alembic revision --autogenerate -m "$$message"
@@ -89,16 +111,17 @@ openapi: $(TO_RUN) ## Write openapi.json
 	@$(BIN)/key2key openapi
 
 # uv keeps the versions that the files already name; ARGS=--upgrade takes the newest.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url \
-	--no-emit-find-links --no-header --no-annotate --quiet $(ARGS)
-requirements: $(TEST) ## Pin requirements/*.txt again from pyproject.toml (ARGS=--upgrade)
-	@$(COMPILE) -o requirements/base.txt
-	@$(COMPILE) --extra production -c requirements/base.txt -o requirements/production.txt
-	@$(COMPILE) --extra development -c requirements/base.txt -o requirements/development.txt
-	@$(COMPILE) --extra development --extra test -c requirements/development.txt -o requirements/test.txt
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate --quiet $(ARGS)
+requirements: $(TEST) ## Pin requirements/*.txt and those of clients/ again (ARGS=--upgrade)
+	@$(COMPILE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) pyproject.toml --extra production -c requirements/base.txt -o requirements/production.txt
+	@$(COMPILE) pyproject.toml --extra development -c requirements/base.txt -o requirements/development.txt
+	@$(COMPILE) pyproject.toml --extra development --extra test -c requirements/development.txt -o requirements/test.txt
+	@$(COMPILE) clients/python/requirements.in -o clients/python/requirements.txt
 
 clean: ## Remove the environment and the caches (the data in .data/ stays)
-	@rm -rf $(VENV) $(SCRATCH) *.egg-info build dist htmlcov .coverage .coverage.* \
+	@rm -rf $(VENV) $(SCRATCH) *.egg-info build dist htmlcov $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/generated .coverage .coverage.* \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -path ./.data -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -126,4 +149,14 @@ $(TEST): requirements/test.txt $(MADE)
 $(PROJECT): pyproject.toml $(MADE)
 	@echo "Installing the key2key command"
 	@$(call install,--no-deps -e .)
+	@touch $@
+
+$(CLIENT_TOOLS): clients/python/requirements.txt $(MADE)
+	@echo "Installing $< (once; it can take a minute)"
+	@$(BIN)/python -m venv --clear $(CLIENTS)/env
+	@$(CLIENTS)/env/bin/python -m pip install --disable-pip-version-check -qq -r $<
+	@touch $@
+
+$(NODE_MODULES): $(TYPESCRIPT)/package-lock.json $(CLIENT_TOOLS)
+	@cd $(TYPESCRIPT) && $(WITH_TOOLS) && export PATH && npm ci --silent
 	@touch $@

@@ -25,7 +25,7 @@ class Contract:
     async def check(self, response: httpx.Response) -> None:
         """Raises AssertionError where the answer is not as documented."""
         await response.aread()
-        found = self._find(response.request)
+        found = self.find(response.request.method, response.request.url.path)
         if found is None:
             return
         path, operation = found
@@ -54,10 +54,11 @@ class Contract:
             if name in response.headers:
                 assert len(response.headers[name]) <= header["schema"]["maxLength"], name
 
-    def _find(self, request: httpx.Request) -> tuple[str, dict[str, Any]] | None:
+    def find(self, method: str, address: str) -> tuple[str, dict[str, Any]] | None:
+        """The path and the operation that answer `method` at a path without its query."""
         for pattern, path, operations in self.paths:
-            if pattern.fullmatch(request.url.path) and request.method.lower() in operations:
-                return path, operations[request.method.lower()]
+            if pattern.fullmatch(address) and method.lower() in operations:
+                return path, operations[method.lower()]
         return None
 
     def _validate(self, body: Any, place: tuple[str, ...]) -> None:

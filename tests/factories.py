@@ -33,6 +33,11 @@ class Person:
     headers: dict[str, str]
     refresh_token: str
 
+    @property
+    def access_token(self) -> str:
+        """What the headers carry."""
+        return self.headers["Authorization"].removeprefix("Bearer ")
+
 
 def vehicle_data(**overrides: Any) -> dict[str, Any]:
     """A vehicle complete enough to publish."""

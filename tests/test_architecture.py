@@ -158,6 +158,7 @@ def test_every_setting_is_documented(document: str) -> None:
 
 
 def test_requirements_hold_no_download_addresses() -> None:
-    for path in (ROOT / "requirements").iterdir():
+    assert '"resolved"' not in (ROOT / "clients" / "typescript" / "package-lock.json").read_text()
+    for path in (*(ROOT / "requirements").iterdir(), ROOT / "clients" / "python" / "requirements.txt"):
         assert "://" not in path.read_text()
         assert re.search(r"^[a-z0-9.\-\[\]]+==", path.read_text(), re.MULTILINE)

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from src.core import errors, idempotency, openapi_headers, problems
 from src.core.errors import ProblemError, raises
+from src.core.openapi_names import give_names
 from src.core.problems import Problem
 from src.core.security import InvalidToken
 
@@ -41,6 +42,8 @@ def _finished(made: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(unused, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"), Problem=problem)
+    give_names(made)
+    schemas = made["components"]["schemas"]
     made["components"]["headers"] = openapi_headers.HEADERS
     for path, operations in made["paths"].items():
         for operation in operations.values():
@@ -54,6 +57,8 @@ def _document_errors(operation: dict[str, Any]) -> None:
     always: list[type[ProblemError]] = [errors.Invalid, errors.Unavailable]
     if "security" in operation:
         always.append(InvalidToken)
+        if "401" not in operation["responses"]:  # no route of it refuses those who did not sign in
+            operation["security"].insert(0, {})
     if "requestBody" in operation:
         always += [errors.PayloadTooLarge, errors.UnsupportedMediaType]
     if any(parameter["name"] == idempotency.HEADER for parameter in operation.get("parameters", [])):

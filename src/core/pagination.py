@@ -1,6 +1,7 @@
 """Keyset pagination: pages that neither repeat nor miss rows while others write."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -46,6 +47,8 @@ class SearchPage(Page[T], Generic[T]):
 
 
 TOTAL_CAP = 1000
+# Python's decoder would also take `+/`, the other alphabet of base64, and so two spellings of one cursor.
+_SPELLING = re.compile("[A-Za-z0-9_.-]+")
 
 
 class BadCursor(Invalid):
@@ -70,6 +73,8 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
         BadCursor: forged, damaged, or from a list with another scope.
     """
     types = [TypeAdapter(key.type.python_type) for key in keys]
+    if not _SPELLING.fullmatch(cursor):
+        raise _bad_cursor()
     try:
         digest, values = _signer().loads(cursor)
         if digest == _digest(scope):

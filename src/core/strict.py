@@ -17,6 +17,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -32,6 +34,9 @@ _SUSPICIOUS_JSON = re.compile(rb"\\[ubf]|\x7f|\xc2[\x80-\x9f]|\xef\xb7[\x90-\xaf
 _SUSPICIOUS_QUERY = re.compile(rb"%(?:[01]|7[fF]|[89a-fA-F])|[^\x20-\x7e]")
 _JSON_TYPES = re.compile(r"application/([^/ ]+\+)?json")
 _FORM_TYPES = re.compile(r"application/x-www-form-urlencoded|multipart/form-data")
+
+# What JSON has types for: pydantic would also read "5" and true as the number they look like, and 1 as true.
+_MISTYPED = {"int_type", "float_type", "bool_type"}
 
 _UNKNOWN = "is no parameter of this path"
 _UNSAFE = "contains a control character or another character that cannot be stored"
@@ -105,12 +110,36 @@ def _unsafe_path(raw_path: bytes) -> Iterator[dict[str, Any]]:
         yield _error(("path",), "unsafe_text", "the path " + _UNSAFE)
 
 
+def _mistyped(value: Any, wanted: TypeAdapter[Any]) -> list[dict[str, Any]]:
+    """Where a number or a truth value is expected and something of another JSON type stands."""
+    try:
+        wanted.validate_python(value, strict=True)
+    except ValidationError as error:
+        found = [detail for detail in error.errors(include_url=False) if detail["type"] in _MISTYPED]
+        return [
+            _error(("body", *detail["loc"]), detail["type"], detail["msg"]) for detail in found if not _is_whole(detail)
+        ]
+    return []
+
+
+def _is_whole(detail: ErrorDetails) -> bool:
+    """`5.0` is an integer to JSON Schema."""
+    return detail["type"] == "int_type" and isinstance(detail["input"], float) and detail["input"].is_integer()
+
+
 class StrictRequest(Request):
-    """A request that reads only bodies we can store."""
+    """A request that reads only bodies we can store, and of what is `wanted` only values of the right JSON type."""
+
+    def __init__(self, request: Request, wanted: TypeAdapter[Any] | None) -> None:
+        super().__init__(request.scope, request.receive)
+        self._wanted = wanted
 
     async def json(self) -> Any:
         """The JSON body; see `parse_json`."""
-        return parse_json(await self.body())
+        value = parse_json(await self.body())
+        if self._wanted is not None and (mistyped := _mistyped(value, self._wanted)):
+            raise RequestValidationError(mistyped)
+        return value
 
     async def _get_form(self, **limits: Any) -> FormData:
         form = await super()._get_form(**limits)
@@ -145,6 +174,8 @@ class StrictRoute(APIRoute):
         """FastAPI's handler, given a `StrictRequest` whose path, query and content type are sound."""
         handle = super().get_route_handler()
         readable = self._readable_types()
+        body = self.body_field and self.body_field.field_info.annotation
+        wanted: TypeAdapter[Any] | None = TypeAdapter(body) if body else None
         # Where there are query parameters, their model refuses the unknown ones.
         takes_no_query = not _takes_query(self.dependant)
 
@@ -163,7 +194,7 @@ class StrictRoute(APIRoute):
             if readable and _has_body(request) and not readable.fullmatch(_media_type(request)):
                 raise UnsupportedMediaType
             try:
-                answer = await retries.answer(answering, StrictRequest(request.scope, request.receive))
+                answer = await retries.answer(answering, StrictRequest(request, wanted))
             except Answered as exc:
                 return exc.answer
             except HTTPException as exc:

@@ -56,6 +56,26 @@ def test_every_operation_has_a_summary_a_tag_and_a_name_of_its_own(document: dic
         assert len(operation["tags"]) == 1, name
 
 
+def test_I19_every_schema_has_a_name_that_a_client_can_bear(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert [name for name, schema in schemas.items() if not re.fullmatch("([A-Z][a-z]+)+", name)] == []
+    assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
+    assert {"Listing", "ListingPage", "ListingSearchPage", "VehicleListingSearchPage"} <= schemas.keys()
+
+
+def test_I19_kinds_are_told_apart_in_one_named_union(document: dict[str, Any]) -> None:
+    assert orjson.dumps(document).decode().count('"discriminator"') == 1
+    assert {part["$ref"].rpartition("/")[2] for part in document["components"]["schemas"]["Listing"]["oneOf"]} == {
+        "VehicleListing",
+        "PropertyListing",
+    }
+
+
+def test_I19_what_anybody_may_read_asks_for_no_sign_in(document: dict[str, Any]) -> None:
+    optional = {name for name, _, operation in operations(document) if {} in operation.get("security", [])}
+    assert optional == {"read_listing", "read_vehicle", "read_property", "read_listing_history"}
+
+
 def test_every_operation_documents_its_refusals_as_problems(document: dict[str, Any]) -> None:
     for name, _, operation in operations(document):
         answers = operation["responses"]

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -58,6 +59,13 @@ def test_I07_no_character_of_a_cursor_can_be_another(data: st.DataObject) -> Non
         assert decode_cursor("newest", changed, NAMES) == ["Adama"]
     else:
         assert _is_refused(changed)
+
+
+def test_I07_the_other_alphabet_of_base64_is_refused() -> None:
+    cursors = [encode_cursor("newest", [f"Adama {number}"]) for number in range(50)]
+    respelt = [cursor.replace("_", "/").replace("-", "+") for cursor in cursors if re.search("[_-]", cursor)]
+    assert len(respelt) > 5
+    assert all(_is_refused(cursor) for cursor in respelt)
 
 
 def _is_refused(cursor: str) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from src.core import database
 from src.core.events import EventRecord
 from src.listings.models import Listing
-from tests.e2e.test_serve import serving
+from tests.e2e.server import serving
 from tests.factories import World, vehicle_data
 
 
@@ -34,11 +34,11 @@ async def test_I17_a_crash_leaves_exactly_one_effect_once_it_is_sent_again(
     owner = await world.person()
     headers = owner.headers | {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
     dying = (sys.executable, Path(__file__).with_name("dying.py"), moment)
-    with serving(database_url, tmp_path, dying) as (process, address):
-        async with httpx.AsyncClient(base_url=address) as first:
+    with serving(database_url, tmp_path, dying) as server:
+        async with httpx.AsyncClient(base_url=server.address) as first:
             with pytest.raises(httpx.RemoteProtocolError):
                 await first.post("/api/v1/vehicles", json=vehicle_data(), headers=headers)
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert server.process.wait(timeout=10) == -signal.SIGKILL
     assert await listings() == effects
     again = await client.post("/api/v1/vehicles", json=vehicle_data(), headers=headers)
     assert (again.status_code, "Idempotency-Replayed" in again.headers) == (201, effects == 1)

@@ -1,8 +1,10 @@
 """What a search does not understand is refused, and the refusal names the parameter."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
@@ -196,3 +198,14 @@ async def test_Z08_words_do_not_find_what_a_listing_hides(client: AsyncClient) -
     await publish(car, home)
     for q in ("JTDKB20U093123456", "jtd", "stock47", "flat47", "deed4711", "published", "hana"):
         assert (await client.get("/api/v1/listings", params={"q": q})).json()["items"] == [], q
+
+
+@pytest.mark.parametrize("path", ["listings", "vehicles", "properties"])
+async def test_I19_every_default_that_the_document_names_may_be_sent(client: AsyncClient, path: str) -> None:
+    document = orjson.loads((Path(__file__).parents[2] / "openapi.json").read_bytes())
+    parameters = document["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+    defaults = {given["name"]: given["schema"]["default"] for given in parameters if given["schema"].get("default")}
+    assert defaults.keys() >= {"limit", "radius_km"}
+    assert (await client.get(f"/api/v1/{path}", params=defaults)).status_code == 200
+    alone = await client.get(f"/api/v1/{path}", params={"radius_km": 49})
+    assert alone.json()["errors"][0]["pointer"] == "/radius_km"
