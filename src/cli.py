@@ -29,6 +29,7 @@ from src.imports import service as imports
 from src.imports.errors import ImportRefusedError
 from src.imports.service import Outcome
 from src.imports.sheet import Sheet
+from src.listings.refolding import refold
 from src.main import create_app
 
 app = typer.Typer(
@@ -217,6 +218,7 @@ async def _migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
     async with database.transaction() as session:
         await geo.load(session)
+    await refold()
 
 
 def _upgrade(connection: Connection) -> None:

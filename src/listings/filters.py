@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, and_, cast, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, cast, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import TSQUERY, array
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import ARRAY, Boolean, Double, Text
@@ -18,7 +18,7 @@ from sqlalchemy.types import ARRAY, Boolean, Double, Text
 from src.core.money import LARGEST_AMOUNT, Currency
 from src.core.pagination import PageQuery
 from src.core.schemas import Line, Slug
-from src.core.text import name_key, search_query
+from src.core.text import QueryWord, name_key, query_words
 from src.geo import service as geo
 from src.geo.schemas import CountryCode
 from src.listings.models import EARTH_RADIUS_KM, Cube, Listing, Purpose, RentPeriod
@@ -63,6 +63,7 @@ class ListingSearch(PageQuery):
     q: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Up to twelve words, each of which may be the beginning of one", examples=["toyota vit"]
     )
+    explain: bool = Field(False, description="With `q`: adds to each item the `score` that relevance sorts by")
     purpose: list[Purpose] = Field([], max_length=2)
     rent_period: list[RentPeriod] = Field([], max_length=4)
     currency: Currency | None = Field(None, description="Needed by `price_min` and `price_max`")
@@ -109,13 +110,20 @@ class ListingSearch(PageQuery):
             raise ValueError("relevance needs `q`")
         return value
 
+    @field_validator("explain")
+    @classmethod
+    def _can_explain(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("q"):
+            raise ValueError("explain needs `q`")
+        return value
+
     def order(self) -> str:
         """The name of the order asked for; `relevance` where there are words, else `newest`."""
         return str(getattr(self, "sort", None) or ("relevance" if self.q else "newest"))
 
     def scope(self) -> str:
         """What a cursor of this search is good for: the same filters and order."""
-        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort"})
+        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort", "explain"})
 
 
 LISTING_COLUMNS: Columns = {
@@ -159,8 +167,13 @@ def _in_box(search: ListingSearch) -> ColumnElement[bool]:
 
 
 def words_query(q: str) -> ColumnElement[Any]:
-    """The words as a `tsquery`; one that nothing matches if there are none."""
-    return cast(literal(search_query(q) or ""), TSQUERY)
+    """The words as a `tsquery`, typos allowed for; one that nothing matches if there are none.
+
+    The server would make it again for each row that it asks: where no index does the asking, take a scalar subquery.
+    """
+    wanted = query_words(q)
+    columns = ([getattr(word, name) for word in wanted] for name in QueryWord._fields)
+    return func.words_query(*(cast(column, ARRAY(Text)) for column in columns), type_=TSQUERY())
 
 
 def _called(search: ListingSearch) -> ColumnElement[bool]:
@@ -177,7 +190,7 @@ _SPECIAL: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "near": _around,
     "bbox": _in_box,
 }
-_NO_CONDITION = {"limit", "cursor", "sort", "radius_km", "mileage_unit"}
+_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit"}
 
 
 def conditions(search: ListingSearch, columns: Columns) -> Iterator[ColumnElement[bool]]:

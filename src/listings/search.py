@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, cast, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
-from src.listings import kinds
-from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions, words_query
+from src.listings import kinds, ranking
+from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions
 from src.listings.models import Listing, ListingKind
 from src.listings.queries import document, join_details, representations
 
@@ -34,8 +34,7 @@ ORDERS: Mapping[str, Order] = {
 def _order(search: ListingSearch, more: Mapping[str, Order]) -> Order:
     name = search.order()
     if name == "relevance" and search.q:
-        rank = cast(func.ts_rank(Listing.search, words_query(search.q)), Double)
-        return Order((rank, Listing.id), is_descending=True)  # type: ignore[arg-type]
+        return Order((ranking.score(search.q), Listing.id), is_descending=True)  # type: ignore[arg-type]
     if name == "nearest" and search.near:
         distance: Any = Listing.sphere.op("<->", return_type=Double())(centre(search.near))
         return Order((distance, Listing.id))  # type: ignore[arg-type]
@@ -61,13 +60,19 @@ async def page(
     start = decode_cursor(scope, search.cursor, order.keys) if search.cursor is not None else None
     keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
     found = after(matching.add_columns(*keys), order.keys, start, descending=order.is_descending)
-    rows = (await session.execute(_represented(found.limit(search.limit + 1), only, order))).all()
+    shown = _represented(found.limit(search.limit + 1), only, order)
+    if search.q and search.explain:
+        shown = shown.add_columns(ranking.explanation(search.q).label("score"))
+    rows = (await session.execute(shown)).all()
     total = (await session.scalars(_count(matching))).one()
     items = rows[: search.limit]
     cursor = None
     if len(rows) > search.limit:
         cursor = encode_cursor(scope, [getattr(items[-1], key.name) for key in keys])
-    return page_of([document(row) for row in items], cursor, total)
+    documents = [document(row) for row in items]
+    if search.explain:
+        documents = [ranking.explained(whole, row.score) for whole, row in zip(documents, items, strict=True)]
+    return page_of(documents, cursor, total)
 
 
 def _matching(only: ListingKind | None, wanted: Iterable[ColumnElement[bool]]) -> Select[Any]:

@@ -15,7 +15,7 @@ from src.core.database import new_id
 from src.core.errors import FieldError, Invalid
 from src.core.events import emit
 from src.core.security import Actor
-from src.core.text import Weight, name_key, search_vector
+from src.core.text import FOLDING, Weight, name_key, search_vector
 from src.geo import service as geo
 from src.listings import kinds, life
 from src.listings.errors import ListingIncomplete, ListingNeedsReview, ListingNotFound, NotYourListing
@@ -66,9 +66,9 @@ async def build(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Draft
         )
         _assign(listing, kind, _columns(fields.model_dump(include=_OWN_FIELDS)))
         built.append((listing, kind.build(listing.id, extra)))
-    await _find_cities(session, [listing for listing, _ in built])
+    await find_cities(session, [listing for listing, _ in built])
     for listing, details in built:
-        _derive(listing, kind, details)
+        derive(listing, kind, details)
     return built
 
 
@@ -114,7 +114,7 @@ def _rounded(degrees: float | None, decimals: int | None) -> float | None:
     return degrees if degrees is None or decimals is None else round(degrees, decimals)
 
 
-async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> None:
+async def find_cities(session: AsyncSession, listings: Iterable[Listing]) -> None:
     """Link each listing to the city that its country and city name mean, in whatever language it was written."""
     places = {(row.country, row.city) for row in listings if row.country and row.city}
     cities = await geo.resolve(session, places)
@@ -123,9 +123,10 @@ async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> No
         row.city_id = cities.get((row.country, row.city)) if row.country and row.city else None
 
 
-def _derive(listing: Listing, kind: Kind, details: Any) -> None:
+def derive(listing: Listing, kind: Kind, details: Any) -> None:
     """What follows from the other columns: the search vector and the completeness."""
     listing.search = search_vector([*_search_text(listing), *kind.search_text(details)])
+    listing.folding = FOLDING
     filled, possible = kind.completeness(details)
     filled += sum(bool(getattr(listing, name)) for name in _OPTIONAL)
     listing.completeness = round(100 * filled / (possible + len(_OPTIONAL)))
@@ -205,8 +206,8 @@ async def edit(session: AsyncSession, listing: Listing, versions: Versions, chan
         if changed_details & kind.high_risk and not await is_published_unseen(session, listing):
             raise ListingNeedsReview(errors=_field_errors(listing.kind, changed_details & kind.high_risk))
         require_complete(listing, details)
-    await _find_cities(session, [listing])
-    _derive(listing, kind, details)
+    await find_cities(session, [listing])
+    derive(listing, kind, details)
     listing.is_edited_since_review = True
     touch(listing)
     if (listing.price_amount, listing.currency) != old_price:
