@@ -13,10 +13,10 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 # A word that no public listing has, be it as a beginning or by sound, also means the three that are nearest to it.
-# In PL/pgSQL, which keeps its plans; dear, so that the planner would rather ask the index once than each row.
+# In PL/pgSQL, which keeps its plans.
 WORDS_QUERY = """
 CREATE FUNCTION words_query(queries text[], words text[], sounds text[]) RETURNS tsquery
-LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 4000 AS $$
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     whole text[] := '{}';
     part text;

@@ -9,8 +9,8 @@ from math import cos, radians, sin
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, and_, cast, func, or_, select, union_all
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
+from sqlalchemy import ColumnElement, and_, cast, func, literal, or_, select, union_all
 from sqlalchemy.dialects.postgresql import TSQUERY, array
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import ARRAY, Boolean, Double, Text
@@ -18,7 +18,7 @@ from sqlalchemy.types import ARRAY, Boolean, Double, Text
 from src.core.money import LARGEST_AMOUNT, Currency
 from src.core.pagination import PageQuery
 from src.core.schemas import Line, Slug
-from src.core.text import QueryWord, name_key, query_words
+from src.core.text import name_key
 from src.geo import service as geo
 from src.geo.schemas import CountryCode
 from src.listings.models import EARTH_RADIUS_KM, Cube, Listing, Purpose, RentPeriod
@@ -87,6 +87,8 @@ class ListingSearch(PageQuery):
         None, description="`west,south,east,north`", examples=["38.6,8.8,38.9,9.1"]
     )
 
+    _query: str = PrivateAttr("")
+
     @field_validator("price_min", "price_max")
     @classmethod
     def _needs_currency(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -120,6 +122,14 @@ class ListingSearch(PageQuery):
     def order(self) -> str:
         """The name of the order asked for; `relevance` where there are words, else `newest`."""
         return str(getattr(self, "sort", None) or ("relevance" if self.q else "newest"))
+
+    def mean(self, query: str) -> None:
+        """Say what the words of `q` are, as a `tsquery`."""
+        self._query = query
+
+    def words(self) -> ColumnElement[Any]:
+        """What `mean` was told, as a literal, whose frequency the planner knows."""
+        return cast(literal(self._query), TSQUERY)
 
     def scope(self) -> str:
         """What a cursor of this search is good for: the same filters and order."""
@@ -166,16 +176,6 @@ def _in_box(search: ListingSearch) -> ColumnElement[bool]:
     return and_(Listing.public_latitude.between(south, north), across)
 
 
-def words_query(q: str) -> ColumnElement[Any]:
-    """The words as a `tsquery`, typos allowed for; one that nothing matches if there are none.
-
-    The server would make it again for each row that it asks: where no index does the asking, take a scalar subquery.
-    """
-    wanted = query_words(q)
-    columns = ([getattr(word, name) for word in wanted] for name in QueryWord._fields)
-    return func.words_query(*(cast(column, ARRAY(Text)) for column in columns), type_=TSQUERY())
-
-
 def _called(search: ListingSearch) -> ColumnElement[bool]:
     # Not `city_key IN … OR city_id IN …`: a union of the two gets both indexes and a fair estimate.
     place = aliased(Listing)
@@ -185,7 +185,7 @@ def _called(search: ListingSearch) -> ColumnElement[bool]:
 
 
 _SPECIAL: dict[str, Callable[[Any], ColumnElement[bool]]] = {
-    "q": lambda search: Listing.search.op("@@")(words_query(search.q)),
+    "q": lambda search: Listing.search.op("@@")(search.words()),
     "city": _called,
     "near": _around,
     "bbox": _in_box,

@@ -7,10 +7,9 @@ newer ones' scores, not in its own: the order does not depend on when it is aske
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, func, select
+from sqlalchemy import ColumnElement, Text, cast, func
 from sqlalchemy.types import Double
 
-from src.listings.filters import words_query
 from src.listings.kinds import object_of
 from src.listings.models import Listing
 
@@ -21,10 +20,9 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _LEAST_RANK = 0.001
 
 
-def parts(q: str) -> dict[str, ColumnElement[Any]]:
-    """The points of a listing for a search: for its text, its freshness and its completeness."""
-    query = select(words_query(q)).scalar_subquery()
-    rank = func.greatest(cast(func.ts_rank(Listing.search, query), Double), _LEAST_RANK)
+def parts(words: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
+    """The points of a listing for a `tsquery`: for its text, its freshness and its completeness."""
+    rank = func.greatest(cast(func.ts_rank(Listing.search, words), Double), _LEAST_RANK)
     seconds = func.extract("epoch", Listing.published_at) - EPOCH.timestamp()
     return {
         "text": func.ln(rank, type_=Double()) / func.ln(2.0, type_=Double()),
@@ -33,15 +31,15 @@ def parts(q: str) -> dict[str, ColumnElement[Any]]:
     }
 
 
-def score(q: str) -> ColumnElement[float]:
+def score(words: ColumnElement[Any]) -> ColumnElement[float]:
     """What relevance sorts by, the most relevant first."""
-    text, freshness, completeness = parts(q).values()
+    text, freshness, completeness = parts(words).values()
     return cast(text + freshness + completeness, Double)
 
 
-def explanation(q: str) -> ColumnElement[str]:
+def explanation(words: ColumnElement[Any]) -> ColumnElement[str]:
     """The score and its parts as JSON text."""
-    return cast(object_of(total=score(q), **parts(q)), Text)
+    return cast(object_of(total=score(words), **parts(words)), Text)
 
 
 def explained(document: bytes, explanation: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Searching: conditions, order, keyset page and capped total, in two statements."""
+"""Searching: conditions, order, keyset page and capped total, in two statements; words need one more."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
-from src.listings import kinds, ranking
+from src.listings import kinds, ranking, typos
 from src.listings.filters import LISTING_COLUMNS, Columns, ListingSearch, centre, conditions
 from src.listings.models import Listing, ListingKind
 from src.listings.queries import document, join_details, representations
@@ -34,7 +34,7 @@ ORDERS: Mapping[str, Order] = {
 def _order(search: ListingSearch, more: Mapping[str, Order]) -> Order:
     name = search.order()
     if name == "relevance" and search.q:
-        return Order((ranking.score(search.q), Listing.id), is_descending=True)  # type: ignore[arg-type]
+        return Order((ranking.score(search.words()), Listing.id), is_descending=True)  # type: ignore[arg-type]
     if name == "nearest" and search.near:
         distance: Any = Listing.sphere.op("<->", return_type=Double())(centre(search.near))
         return Order((distance, Listing.id))  # type: ignore[arg-type]
@@ -54,6 +54,8 @@ async def page(
     Raises:
         BadCursor: the cursor is not of this search.
     """
+    if search.q:
+        search.mean(await typos.meant(session, search.q))
     matching = _matching(only, conditions(search, {**LISTING_COLUMNS, **(columns or {})}))
     order = _order(search, orders or {})
     scope = f"{only}:{search.scope()}"
@@ -62,7 +64,7 @@ async def page(
     found = after(matching.add_columns(*keys), order.keys, start, descending=order.is_descending)
     shown = _represented(found.limit(search.limit + 1), only, order)
     if search.q and search.explain:
-        shown = shown.add_columns(ranking.explanation(search.q).label("score"))
+        shown = shown.add_columns(ranking.explanation(search.words()).label("score"))
     rows = (await session.execute(shown)).all()
     total = (await session.scalars(_count(matching))).one()
     items = rows[: search.limit]

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, cast, func, literal, select
+from sqlalchemy import FromClause, Row, Select, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.listings.filters import words_query
 from src.listings.models import Listing, ListingPhrase
+from src.listings.typos import words_query
 
 COUNT_CAP = 100
 # Of each kind, the shortest so many are looked up.
@@ -31,7 +31,8 @@ def _suggestion(row: Row[Any], text: str) -> dict[str, Any]:
 async def _find(session: AsyncSession, head: str, tail: str, limit: int) -> list[Row[Any]]:
     """Phrases that hold the words of `tail`, in listings that hold those of `head` as well."""
     candidates = _candidates(tail).subquery()
-    count = _count(candidates.c.query.op("&&", return_type=TSQUERY())(_once(head)) if head else candidates.c.query)
+    query = candidates.c.query.op("&&", return_type=TSQUERY())(words_query(head)) if head else candidates.c.query
+    count = _count(query, candidates)
     counted = select(candidates.c.text, candidates.c.kind, count.label("listings"))
     counted = counted.where(candidates.c.place <= _CANDIDATES).subquery()
     public = select(counted).where(counted.c.listings > 0)
@@ -39,18 +40,15 @@ async def _find(session: AsyncSession, head: str, tail: str, limit: int) -> list
     return list((await session.execute(ordered.limit(limit))).all())
 
 
-def _once(q: str) -> Any:
-    return select(words_query(q)).scalar_subquery()
-
-
 def _candidates(tail: str) -> Select[Any]:
     key = ListingPhrase.key
     whole = func.concat("'", func.replace(key, " ", "' & '"), "'")
     place = func.row_number().over(partition_by=ListingPhrase.kind, order_by=(func.length(key), key))
     found = select(ListingPhrase.text, ListingPhrase.kind, cast(whole, TSQUERY).label("query"), place.label("place"))
-    return found.where(ListingPhrase.search.op("@@")(_once(tail)))
+    return found.where(ListingPhrase.search.op("@@")(words_query(tail)))
 
 
-def _count(query: Any) -> Any:
+def _count(query: Any, candidates: FromClause) -> Any:
     holding = select(literal(1)).where(Listing.is_public, Listing.search.op("@@")(query)).limit(COUNT_CAP)
+    holding = holding.correlate(candidates)
     return select(func.count()).select_from(holding.subquery()).scalar_subquery()
