@@ -1,1 +1,1 @@
-"""Owns: listings, their life, price history and favourites. Emits: listing.*. Listens to: nothing."""
+"""Owns: listings, their life, price history and favourites. Emits: listing.*. Listens to: its own listing.*, to learn words."""

@@ -1,17 +1,14 @@
 """Makes again what an older folding made of the listings' words, after a release that folds otherwise."""
 
-from collections.abc import Sequence
-
 import structlog
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import datasets
 from src.core.database import transaction
 from src.core.text import FOLDING
 from src.listings import kinds, vocabulary
 from src.listings.models import Listing
-from src.listings.service import derive, find_cities
+from src.listings.service import derive, details_by_id, find_cities
 
 log = structlog.get_logger(__name__)
 
@@ -34,18 +31,9 @@ async def _next_batch() -> int:
         older = select(Listing).where(Listing.folding < FOLDING).order_by(Listing.folding, Listing.id).limit(BATCH)
         listings = (await session.scalars(older.with_for_update(of=Listing, key_share=True))).all()
         await find_cities(session, listings)
-        await _derive(session, listings)
+        details = await details_by_id(session, listings)
+        for listing in listings:
+            derive(listing, kinds.get(listing.kind), details[listing.id])
         await session.flush()
         await vocabulary.learn(session, [listing.id for listing in listings])
     return len(listings)
-
-
-async def _derive(session: AsyncSession, listings: Sequence[Listing]) -> None:
-    for kind in kinds.every():
-        table, ids = kind.table, [listing.id for listing in listings if listing.kind == kind.name]
-        # They stay in the session, where `get_one` finds them.
-        held = (await session.scalars(select(table).where(table.listing_id.in_(ids)))).all()
-        details = {row.listing_id: row for row in held}
-        for listing in listings:
-            if listing.kind == kind.name:
-                derive(listing, kind, details[listing.id])

@@ -183,6 +183,16 @@ async def details_of(session: AsyncSession, listing: Listing) -> Any:
     return await session.get_one(kinds.get(listing.kind).table, listing.id)
 
 
+async def details_by_id(session: AsyncSession, listings: Iterable[Listing]) -> dict[UUID, Details]:
+    """The rows of several listings in their kinds' tables, a statement for each kind."""
+    ids: dict[str, list[UUID]] = {}
+    for listing in listings:
+        ids.setdefault(listing.kind, []).append(listing.id)
+    tables = [(kinds.get(name).table, some) for name, some in ids.items()]
+    found = [await session.scalars(select(table).where(table.listing_id.in_(some))) for table, some in tables]
+    return {row.listing_id: row for rows in found for row in rows}
+
+
 async def edit(session: AsyncSession, listing: Listing, versions: Versions, changes: dict[str, Any]) -> None:
     """Change any part of a listing the caller owns and holds locked.
 

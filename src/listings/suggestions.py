@@ -30,11 +30,13 @@ def _suggestion(row: Row[Any], text: str) -> dict[str, Any]:
 
 async def _find(session: AsyncSession, head: str, tail: str, limit: int) -> list[Row[Any]]:
     """Phrases that hold the words of `tail`, in listings that hold those of `head` as well."""
-    candidates = _candidates(tail).subquery()
-    query = candidates.c.query.op("&&", return_type=TSQUERY())(words_query(head)) if head else candidates.c.query
-    count = _count(query, candidates)
-    counted = select(candidates.c.text, candidates.c.kind, count.label("listings"))
-    counted = counted.where(candidates.c.place <= _CANDIDATES).subquery()
+    found = _candidates(tail).subquery()
+    query = found.c.query.op("&&", return_type=TSQUERY())(words_query(head)) if head else found.c.query
+    counted = (
+        select(found.c.text, found.c.kind, _count(query, found).label("listings"))
+        .where(found.c.place <= _CANDIDATES)
+        .subquery()
+    )
     public = select(counted).where(counted.c.listings > 0)
     ordered = public.order_by(counted.c.listings.desc(), counted.c.kind, func.length(counted.c.text), counted.c.text)
     return list((await session.execute(ordered.limit(limit))).all())
@@ -48,7 +50,7 @@ def _candidates(tail: str) -> Select[Any]:
     return found.where(ListingPhrase.search.op("@@")(words_query(tail)))
 
 
-def _count(query: Any, candidates: FromClause) -> Any:
+def _count(query: Any, found: FromClause) -> Any:
     holding = select(literal(1)).where(Listing.is_public, Listing.search.op("@@")(query)).limit(COUNT_CAP)
-    holding = holding.correlate(candidates)
+    holding = holding.correlate(found)
     return select(func.count()).select_from(holding.subquery()).scalar_subquery()

@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.core.events import on
+from src.core.events import Event, on
 from src.listings import vocabulary
 from src.listings.events import (
     ListingEdited,
@@ -13,12 +13,20 @@ from src.listings.events import (
     ListingResumed,
 )
 
+# After each of these a listing may be public with words that searches do not know.
+_MAY_BE_NEWS: tuple[type[Event], ...] = (
+    ListingPublished,
+    ListingEdited,
+    ListingRenewed,
+    ListingRestored,
+    ListingResumed,
+)
 
-@on(ListingPublished)
-@on(ListingEdited)
-@on(ListingRenewed)
-@on(ListingRestored)
-@on(ListingResumed)
+
 async def learn_words(session: AsyncSession, event: ListingMoved | ListingEdited) -> None:
     """Whatever became public is known to searches that are mistyped or not yet whole."""
     await vocabulary.learn(session, [event.listing_id])
+
+
+for _event in _MAY_BE_NEWS:
+    on(_event)(learn_words)  # type: ignore[arg-type]

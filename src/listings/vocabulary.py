@@ -12,7 +12,9 @@ from sqlalchemy.types import ARRAY, Text
 
 from src.core.text import name_key, search_vector
 from src.listings import kinds
+from src.listings.kinds import Details
 from src.listings.models import Listing, ListingPhrase, ListingWord, PhraseKind
+from src.listings.service import details_by_id
 
 BATCH = 5000
 _TITLE_WORD = re.compile(r"[^\W_]+")
@@ -25,7 +27,8 @@ async def learn(session: AsyncSession, listing_ids: Iterable[UUID]) -> None:
     listings = (await session.scalars(public.execution_options(populate_existing=True))).all()
     if listings:
         await _learn_words(session, [listing.id for listing in listings])
-        await _learn_phrases(session, [phrase for listing in listings for phrase in await _phrases(session, listing)])
+        details = await details_by_id(session, listings)
+        await _learn_phrases(session, [phrase for row in listings for phrase in _phrases(row, details[row.id])])
 
 
 async def _learn_words(session: AsyncSession, listing_ids: list[UUID]) -> None:
@@ -42,14 +45,12 @@ def _is_worth_knowing(lexeme: str) -> bool:
     return lexeme.removeprefix("~").isalpha() and 2 <= len(lexeme) <= _LONGEST_WORD
 
 
-async def _phrases(session: AsyncSession, listing: Listing) -> Iterator[tuple[PhraseKind, str]]:
-    kind = kinds.get(listing.kind)
-    details = await session.get_one(kind.table, listing.id)
+def _phrases(listing: Listing, details: Details) -> list[tuple[PhraseKind, str]]:
     places = [(PhraseKind.PLACE, name) for name in (listing.city, listing.subdivision) if name]
     words = [
         (PhraseKind.WORD, word) for word in _TITLE_WORD.findall(listing.title) if _is_worth_knowing(name_key(word))
     ]
-    return iter([*kind.phrases(details), *places, *words])
+    return [*kinds.get(listing.kind).phrases(details), *places, *words]
 
 
 async def _learn_phrases(session: AsyncSession, phrases: Iterable[tuple[PhraseKind, str]]) -> None:

@@ -1,5 +1,6 @@
 """After a release that folds otherwise, what was stored is made again."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -67,6 +68,12 @@ async def test_there_may_be_several_batches(client: AsyncClient, monkeypatch: py
     async with database.transaction() as session:
         older = select(func.count()).select_from(Listing).where(Listing.folding < FOLDING)
         assert await session.scalar(older) == 0
+
+
+async def test_two_that_start_at_once_fold_each_listing_once(committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    await age(*await publish(*(vehicle_data() for _ in range(6))))
+    monkeypatch.setattr(refolding, "BATCH", 2)
+    assert sum(await asyncio.gather(refold(), refold())) == 6
 
 
 async def test_an_edit_brings_a_listing_to_this_folding(client: AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """A mistyped word finds what it nearly is; a word that is known finds only itself."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -11,7 +12,7 @@ from sqlalchemy import select, update
 
 from src import relay
 from src.core import database
-from src.core.schemas import UNSAFE_TEXT
+from src.core.strict import UNSAFE_TEXT
 from src.listings import typos
 from src.listings.models import Listing, ListingPhrase, ListingStatus, ListingWord
 from tests.factories import World, property_data, vehicle_data
@@ -113,6 +114,12 @@ async def test_publishing_and_editing_teach_words_through_the_relay(
     async with database.transaction() as session:
         phrases = set(await session.scalars(select(ListingPhrase.text)))
     assert {"Zebracar", "Giraffecar", "Toyota", "Toyota Vitz", "Addis Ababa"} <= phrases
+
+
+async def test_two_learn_the_same_at_once(committed: None) -> None:
+    ids = await publish(*(vehicle_data(title=f"Zebra giraffe okapi {letter}ion") for letter in "lpst"))
+    await asyncio.gather(*(learn(*batch) for batch in (ids, ids[::-1], ids[:2], ids[2:])))
+    assert {"zebra", "giraffe", "okapi", "lion", "pion", "sion", "tion"} <= await known()
 
 
 async def test_learning_again_changes_nothing(client: AsyncClient) -> None:
