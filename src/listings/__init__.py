@@ -1,1 +1,1 @@
-"""Owns: listings, their life, price history and favourites. Emits: listing.*. Listens to: its own listing.*, to learn words."""
+"""Owns: listings, their life, price history and favourites, and their words. Emits: listing.*. Listens to: listing.*."""
