@@ -1,1 +1,1 @@
-"""Owns: listings, their life, price history and favourites, and their words. Emits: listing.*. Listens to: listing.*."""
+"""Owns: listings, their life, prices, favourites and words. Emits: listing.*. Listens to: listing.*, to learn words."""
