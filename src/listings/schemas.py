@@ -122,10 +122,10 @@ class DecisionRead(Schema):
 class Score(Schema):
     """Why a listing stands where it does when sorted by relevance; one point more is twice as relevant."""
 
-    total: float
-    text: float = Field(le=0, description="How well the words fit: 0 at best")
-    freshness: float = Field(description="A point for each 30 days that it was published later")
-    completeness: float = Field(ge=0, le=1, description="How much it tells")
+    total: float = Field(ge=-1000, le=1000, examples=[10.2], description="The sum of the three")
+    text: float = Field(ge=-10, le=0, examples=[-1.4], description="How well the words fit")
+    freshness: float = Field(ge=-1000, le=1000, examples=[10.8], description="A point for every 30 days, since 2026")
+    completeness: float = Field(ge=0, le=1, examples=[0.8], description="How much of what can be told it tells")
 
 
 class ListingRead(Schema):
