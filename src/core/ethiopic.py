@@ -85,7 +85,8 @@ def _letters() -> dict[int, str]:
 
 _LETTERS = _letters()
 # ቱዋ, ቱአ and ቶአ are other spellings of ቷ; not where the consonant is ወ or none at all.
-_ROUNDED = {chr(start + 1): chr(start + 5) for start in range(FIRST, LAST, 8) if start not in (0x12A0, 0x12C8)}
+_UNROUNDED = {0x12A0, 0x12C8, *_HOMOPHONES, *_LABIOVELARS}
+_ROUNDED = {chr(start + 1): chr(start + 5) for start in range(FIRST, LAST, 8) if start not in _UNROUNDED}
 _ROUNDED_A = _ROUNDED | {chr(ord(u) + 5): bare for u, bare in _ROUNDED.items()}
 _SPELLED_OUT = re.compile(f"([{''.join(_ROUNDED)}])ዋ|([{''.join(_ROUNDED_A)}])አ")
 

@@ -37,6 +37,8 @@ _RULES = tuple(
     )
 )
 _LATIN = re.compile("[a-z]+")
+# Amharic writes in, for, of and from on the word that follows.
+_PREPOSITIONS = frozenset("በለየከ")
 # Of three letters, a key does not let one Latin word find another; only from five on is it taken for a beginning.
 SHORT, LONG = 3, 5
 
@@ -56,8 +58,9 @@ def keys(word: str) -> tuple[str, ...]:
 
 
 def lexemes(word: str) -> list[str]:
-    """The keys as lexemes of a search vector; `-` keeps short Latin words apart."""
-    return [_sign(word, key) + key for key in keys(word)]
+    """The keys as lexemes of a search vector: በቦሌ is also heard as ቦሌ, and `-` keeps short Latin words apart."""
+    bare = keys(word[1:]) if word[0] in _PREPOSITIONS and len(word) > 2 else ()
+    return [_sign(word, key) + key for key in keys(word)] + [f"~{key}" for key in bare if len(key) > SHORT]
 
 
 def _sign(word: str, key: str) -> str:

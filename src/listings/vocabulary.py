@@ -64,7 +64,7 @@ async def _learn_phrases(session: AsyncSession, phrases: Iterable[tuple[PhraseKi
         is_news = or_(
             new.excluded.kind < ListingPhrase.kind, new.excluded.search != cast(ListingPhrase.search, TSVECTOR)
         )
-        better = {"kind": func.least(new.excluded.kind, ListingPhrase.kind)}
+        better: dict[str, Any] = {"kind": func.least(new.excluded.kind, ListingPhrase.kind)}
         better |= {name: new.excluded[name] for name in ("text", "search")}
         await session.execute(new.on_conflict_do_update(index_elements=["key"], set_=better, where=is_news))
 

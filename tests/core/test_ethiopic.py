@@ -31,6 +31,12 @@ def test_what_sounds_different_stays_apart() -> None:
     assert len({fold(letter) for letter in plain}) == len(plain)
 
 
+def test_folding_any_two_syllables_twice_is_folding_them_once() -> None:
+    letters = [chr(code) for code in range(0x1200, 0x1380)]
+    pairs = " ".join(one + other for one in letters for other in letters)
+    assert fold(fold(pairs)) == fold(pairs)
+
+
 @given(SYLLABLES)
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)

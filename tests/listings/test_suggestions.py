@@ -61,7 +61,6 @@ async def listed(storage: None) -> list[str]:
         ("boole", [("Bole", "place", 1)]),
         ("ቦሌ", [("Bole", "place", 1)]),
         ("አዋሳ", [("Hawassa", "place", 1)]),
-        # The preposition is two edits.
         ("megenagna", [("በመገናኛ", "word", 1)]),
         ("በመገ", [("በመገናኛ", "word", 1)]),
         ("resid", [("residential", "type", 2), ("single family residence", "type", 1)]),
