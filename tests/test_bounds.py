@@ -6,7 +6,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from itertools import cycle
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _parser as parser
 from typing import Any
 from urllib.parse import quote
 

@@ -24,6 +24,8 @@ UNSTORABLE = ("a\x00b", "a\x1bb", "a\x7fb", "a\x85b", "a\ud800b", "a\udfffb", "a
 UNSTORABLE_ENCODED = ("%00", "a%1Bb", "%7f", "%C2%85", "%ED%A0%80", "%EF%BF%BE", "%FF", "%C3")
 NOT_FINITE = ("NaN", "Infinity", "-Infinity", "1e999", "-1e400")
 NO_INTEGERS = (str(-(2**63) - 1), str(10**30), "9" * 5000, "1e400", "nan", "1e3", "0x10", "١٢٣", "1,5", "")
+# What the path cannot do without.
+NEEDED = {"/api/v1/listings/suggest": {"q": "a"}}
 INJECTIONS = (
     "' OR '1'='1", "'; DROP TABLE listings; --", "1); SELECT pg_sleep(10); --", "') UNION SELECT password FROM users--",
     "%' AND 1=1 --", "\\'; --", "a' || 'b", "$$; SELECT 1; $$", "{\"$gt\": 0}", "newest; DROP TABLE users",
@@ -193,7 +195,7 @@ async def test_I02_numbers_that_are_not_finite_are_refused_by_name_in_every_quer
     assert len(numeric) > 50
     for path, name in numeric:
         bad = next(values)
-        assert named(await client.get(path, params={name: bad})) == {name}, (path, name, bad)
+        assert named(await client.get(path, params=NEEDED.get(path, {}) | {name: bad})) == {name}, (path, name, bad)
     for name, bad in (("near", "nan,38"), ("near", "8,inf"), ("near", "1e999,1"), ("bbox", "nan,1,2,3")):
         assert named(await client.get("/api/v1/listings", params={name: bad})) == {name}
 
@@ -230,7 +232,8 @@ async def test_I03_what_is_no_integer_in_range_is_refused_by_name_in_every_query
     for path, name, kinds in parameters(app):
         # Prices go to 10^15; the others are int4.
         for bad in (str(10**15 + 1), str(2**63), next(rest), next(rest)) if "integer" in kinds else ():
-            assert named(await client.get(path, params={name: bad})) == {name}, (path, name, bad)
+            query = NEEDED.get(path, {}) | {name: bad}
+            assert named(await client.get(path, params=query)) == {name}, (path, name, bad)
 
 
 async def test_I03_numbers_past_every_integer_type_are_refused_by_name_in_every_body(

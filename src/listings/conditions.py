@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY, array
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import ARRAY, Boolean, Double, Text
 
-from src.core.text import name_key, search_query
+from src.core.text import name_key
 from src.geo import service as geo
 from src.listings.filters import ListingSearch, numbers
 from src.listings.models import EARTH_RADIUS_KM, Cube, Listing
@@ -74,7 +74,7 @@ class Special:
 
 
 def words_query() -> ColumnElement[Any]:
-    """The words as a `tsquery`; one that nothing matches if there are none."""
+    """What the words mean (`typos.meant`), as a `tsquery` whose words the planner knows."""
     return cast(bindparam("q", type_=Text), TSQUERY)
 
 
@@ -124,12 +124,12 @@ def _called() -> ColumnElement[bool]:
 
 
 _SPECIAL: Mapping[str, Special] = {
-    "q": Special(lambda: Listing.search.op("@@")(words_query()), lambda search: {"q": search_query(search.q) or ""}),
+    "q": Special(lambda: Listing.search.op("@@")(words_query()), lambda _: {}),
     "city": Special(_called, lambda search: {"city": [name_key(name) for name in search.city]}),
     "near": Special(_around, _centre_values),
     "bbox": Special(_in_box, _box_values),
 }
-_NO_CONDITION = {"limit", "cursor", "sort", "radius_km", "mileage_unit"}
+_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit"}
 
 
 def given(search: ListingSearch) -> tuple[str, ...]:

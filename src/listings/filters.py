@@ -48,6 +48,7 @@ class ListingSearch(PageQuery):
     q: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Up to twelve words, each of which may be the beginning of one", examples=["toyota vit"]
     )
+    explain: bool = Field(False, description="With `q`: adds to each item the `score` that relevance sorts by")
     purpose: list[Purpose] = Field([], max_length=2)
     rent_period: list[RentPeriod] = Field([], max_length=4)
     currency: Currency | None = Field(None, description="Needed by `price_min` and `price_max`")
@@ -95,10 +96,17 @@ class ListingSearch(PageQuery):
             raise ValueError("relevance needs `q`")
         return value
 
+    @field_validator("explain")
+    @classmethod
+    def _can_explain(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("q"):
+            raise ValueError("explain needs `q`")
+        return value
+
     def order(self) -> str:
         """The name of the order asked for; `relevance` where there are words, else `newest`."""
         return str(getattr(self, "sort", None) or ("relevance" if self.q else "newest"))
 
     def scope(self) -> str:
         """What a cursor of this search is good for: the same filters and order."""
-        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort"})
+        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort", "explain"})

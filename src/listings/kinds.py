@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal_column
 
 from src.core.text import Weight
-from src.listings.models import ListingKind
+from src.listings.models import ListingKind, PhraseKind
 
 # A row of a kind's table; its key, `listing_id`, is the listing's.
 Details = Any
@@ -89,6 +89,10 @@ class Kind(ABC):
     @abstractmethod
     def search_text(self, details: Details) -> Iterable[tuple[Weight, str]]:
         """What the listing is found by, beyond title, description and place."""
+
+    def phrases(self, details: Details) -> Iterable[tuple[PhraseKind, str]]:  # noqa: ARG002 - for kinds with names
+        """What of it a search is to be completed to."""
+        return ()
 
     def completeness(self, details: Details) -> tuple[int, int]:
         """How many of the fields are filled, of how many."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -149,6 +149,7 @@ class Listing(Base):
         Index("ix_listings_search", "search", postgresql_using="gin", postgresql_where=text("is_public")),
         Index("ix_listings_features", "features", postgresql_using="gin", postgresql_where=text("is_public")),
         Index("ix_listings_sphere", "sphere", postgresql_using="gist", postgresql_where=text("is_public")),
+        Index("ix_listings_folding", "folding"),
         Index("ix_listings_latitude", "public_latitude", "public_longitude", postgresql_where=text("is_public")),
     )
 
@@ -182,6 +183,8 @@ class Listing(Base):
     sphere: Mapped[str | None] = mapped_column(Cube, Computed(_SPHERE, persisted=True))
     features: Mapped[list[str]]
     search: Mapped[str] = mapped_column(TSVECTOR)
+    # With which folding `search` and `city_key` were made.
+    folding: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     completeness: Mapped[int]
     version: Mapped[int] = mapped_column(default=1)
     hold_reasons: Mapped[list[str]] = mapped_column(default=list)
@@ -297,3 +300,39 @@ class Favourite(Base):
 
 
 Index("ix_favourites_listing_id", Favourite.listing_id)
+
+
+class ListingWord(Base):
+    """A lexeme of some listing that is, or was, public: what a mistyped word may have meant. Never removed."""
+
+    __tablename__ = "listing_words"
+    __table_args__ = (
+        Index("ix_listing_words_word", "word", postgresql_using="gin", postgresql_ops={"word": "gin_trgm_ops"}),
+    )
+
+    word: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+
+
+class PhraseKind(StrEnum):
+    """What a suggestion is. A phrase that is several of these is the first in the alphabet."""
+
+    MAKE = "make"
+    MODEL = "model"
+    PLACE = "place"
+    TYPE = "type"
+    WORD = "word"
+
+
+class ListingPhrase(Base):
+    """What a search may be completed to, from some listing that is, or was, public; `key` is its folded words."""
+
+    __tablename__ = "listing_phrases"
+    __table_args__ = (
+        one_of("kind", PhraseKind),
+        Index("ix_listing_phrases_search", "search", postgresql_using="gin"),
+    )
+
+    key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text(collation="C"))
+    text: Mapped[str]
+    search: Mapped[str] = mapped_column(TSVECTOR)

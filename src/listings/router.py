@@ -17,11 +17,11 @@ from src.core.errors import Unauthorized, raises
 from src.core.pagination import BadCursor, Page, PageQuery, SearchPage
 from src.core.security import Actor, Permission
 from src.core.strict import Router
-from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search
+from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search, suggestions
 from src.listings.errors import ListingNotFound
 from src.listings.filters import ListingSearch
 from src.listings.models import ListingKind, ListingStatus
-from src.listings.schemas import ListingHistory
+from src.listings.schemas import ListingHistory, Suggestion, SuggestionList, SuggestionQuery
 
 FavouriteKeeper = Annotated[Actor, Depends(permitted(Permission.SAVE_FAVOURITES))]
 
@@ -40,6 +40,16 @@ class OwnListings(PageQuery):
     status: list[ListingStatus] = Field([], max_length=20)
 
 
+suggesting = Router()
+
+
+@suggesting.get("/listings/suggest", summary="Complete a search that is being typed")
+async def suggest_searches(session: SessionDep, query: Annotated[SuggestionQuery, Query()]) -> SuggestionList:
+    """Makes, models, places, types and title words of public listings, in either script, one typo allowed for."""
+    found = await suggestions.suggest(session, query.q, query.limit)
+    return SuggestionList(items=[Suggestion(**suggestion) for suggestion in found])
+
+
 def any_listing() -> Any:
     """The union of the kinds' whole listings, told apart by `kind`."""
     return Annotated[reduce(or_, (kind.read_model for kind in kinds.every())), Field(discriminator="kind")]
@@ -56,6 +66,7 @@ def make_router() -> Router:
         response_model=SearchPage[whole],  # type: ignore[valid-type]
         responses=raises(BadCursor),
     )
+    router.include_router(suggesting)
     router.add_api_route(
         "/listings/{listing_id}",
         read_listing,

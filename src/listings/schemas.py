@@ -9,7 +9,7 @@ from src.core.money import Money
 from src.core.schemas import Instant, Line, Schema, Slug, Text, Trimmed, left_out
 from src.core.security import Role
 from src.geo.schemas import CountryCode, Latitude, Longitude
-from src.listings.models import HoldReason, ListingKind, ListingStatus, Purpose, RentPeriod, Told
+from src.listings.models import HoldReason, ListingKind, ListingStatus, PhraseKind, Purpose, RentPeriod, Told
 
 Title = Annotated[Line, Trimmed, Field(min_length=3, max_length=120, examples=["Toyota Vitz 2012"])]
 Description = Annotated[Text, Field(max_length=10_000, examples=["One owner, full service history."])]
@@ -131,6 +131,15 @@ class PendingChangeRead(Schema):
     submitted_at: Instant
 
 
+class Score(Schema):
+    """Why a listing stands where it does when sorted by relevance; one point more is twice as relevant."""
+
+    total: float = Field(ge=-1000, le=1000, examples=[10.2], description="The sum of the three")
+    text: float = Field(ge=-10, le=0, examples=[-1.4], description="How well the words fit")
+    freshness: float = Field(ge=-1000, le=1000, examples=[10.8], description="A point for every 30 days, since 2026")
+    completeness: float = Field(ge=0, le=1, examples=[0.8], description="How much of what can be told it tells")
+
+
 class ListingRead(Schema):
     """A whole listing. `external_id` and all from `hold_reasons` on are for owner and moderators, else null."""
 
@@ -160,6 +169,32 @@ class ListingRead(Schema):
     decision: DecisionRead | None
     close_price: Money | None
     pending_change: PendingChangeRead | None
+    score: Score = left_out()
+
+
+class SuggestionQuery(Schema):
+    """A search that is being typed."""
+
+    q: Annotated[Line, Field(min_length=1, max_length=100)] = Field(
+        description="What there is of it, in any script", examples=["toyo"]
+    )
+    limit: int = Field(8, ge=1, le=10)
+
+
+class Suggestion(Schema):
+    """What the search may be completed to."""
+
+    text: str = Field(max_length=400, examples=["Toyota Vitz"])
+    kind: PhraseKind
+    listings: int = Field(
+        ge=1, le=100, description="How many public listings hold all of its words; 100 is 100 or more"
+    )
+
+
+class SuggestionList(Schema):
+    """Completions, those of the most listings first."""
+
+    items: list[Suggestion] = Field(max_length=10)
 
 
 class CloseRequest(Schema):

@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, cast, func, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, false, func, select, true
 from sqlalchemy.types import BigInteger, Double
 
 from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
-from src.core.reads import Reader, Statement, compiled
-from src.listings import kinds
+from src.core.reads import Reader, Row, Statement, compiled
+from src.listings import kinds, ranking, typos
 from src.listings.conditions import (
     LISTING_COLUMNS,
     Columns,
@@ -24,7 +24,7 @@ from src.listings.conditions import (
 )
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
-from src.listings.queries import documents, is_of
+from src.listings.queries import document, documents, is_of, representations
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,12 @@ class Catalogue:
 
 EVERYTHING = Catalogue()
 
-_rank = cast(func.ts_rank(Listing.search, words_query()), Double)
 _distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
 ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
     "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
     "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
-    "relevance": Order((_rank, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "relevance": Order((ranking.score(words_query()), Listing.id), is_descending=True),  # type: ignore[arg-type]
     "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
@@ -73,7 +72,13 @@ class Shape:
     given: tuple[str, ...]
     order: str
     is_continued: bool
+    is_explained: bool
     search: ListingSearch = field(compare=False)
+
+    @property
+    def has_words(self) -> bool:
+        """Words take a question to the vocabulary, so what is found is shown by the same statement."""
+        return "q" in self.given
 
 
 async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVERYTHING) -> bytes:
@@ -84,22 +89,33 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     """
     keys = catalogue.order(search.order()).keys
     scope = f"{catalogue.only}:{search.scope()}"
+    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search.explain, search)
     named = {**values(search, catalogue.column()), "limit": search.limit + 1}
+    if search.q:
+        named["q"] = await typos.meant(reader, search.q)
     if search.cursor is not None:
         named |= {f"last_{number}": key for number, key in enumerate(decode_cursor(scope, search.cursor, keys))}
-    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search)
     found = await reader.fetch(_statement(shape), named)
     hits = [row for row in found if row["id"] is not None]
     shown = hits[: search.limit]
     cursor = None
     if len(hits) > search.limit:
         cursor = encode_cursor(scope, [shown[-1][f"key_{number}"] for number in range(len(keys))])
-    return page_of(await documents(reader, [row["id"] for row in shown], catalogue.only), cursor, found[0]["total"])
+    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"])
+
+
+async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
+    if not shape.has_words:
+        return await documents(reader, [row["id"] for row in shown], shape.catalogue.only)
+    whole = map(document, shown)
+    if shape.is_explained:
+        return [ranking.explained(body, row["score"]) for body, row in zip(whole, shown, strict=True)]
+    return list(whole)
 
 
 @lru_cache(maxsize=2000)
 def _statement(shape: Shape) -> Statement:
-    """Which listings; they are shown by another statement, whose plan does not depend on what is asked.
+    """Which listings; without words, another statement shows them, whose plan does not depend on what is asked.
 
     One row at least: the total is there even if the page is empty.
     """
@@ -111,12 +127,21 @@ def _statement(shape: Shape) -> Statement:
         matching.add_columns(*keys), order.keys, last if shape.is_continued else None, descending=order.is_descending
     )
     hits = found.limit(bindparam("limit", type_=BigInteger)).subquery("hit")
+    if shape.has_words:
+        hits = _shown(shape, hits)
     total = (
         select(func.count().label("total")).select_from(matching.limit(TOTAL_CAP + 1).subquery()).subquery("counted")
     )
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
     ways = [hits.c[key.name].desc() if order.is_descending else hits.c[key.name].asc() for key in keys]
     return compiled(both.order_by(*ways), is_selective=True)
+
+
+def _shown(shape: Shape, hits: Subquery) -> Subquery:
+    whole = representations(false(), shape.catalogue.only).join(hits, hits.c.id == Listing.id).add_columns(*hits.c)
+    if shape.is_explained:
+        whole = whole.add_columns(ranking.explanation(words_query()).label("score"))
+    return whole.subquery("shown")
 
 
 def _matching(shape: Shape) -> Select[Any]:

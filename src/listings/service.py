@@ -15,7 +15,7 @@ from src.core.database import new_id
 from src.core.errors import FieldError, Invalid
 from src.core.events import Event, emit
 from src.core.security import Actor
-from src.core.text import Weight, name_key, search_vector
+from src.core.text import FOLDING, Weight, name_key, search_vector
 from src.geo import service as geo
 from src.listings import kinds, life, market, pending
 from src.listings.completeness import require_complete
@@ -67,7 +67,7 @@ async def build(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Draft
         )
         _assign(listing, kind, _columns(fields.model_dump(include=_OWN_FIELDS)))
         built.append((listing, kind.build(listing.id, extra)))
-    await _find_cities(session, [listing for listing, _ in built])
+    await find_cities(session, [listing for listing, _ in built])
     for listing, details in built:
         derive(listing, kind, details)
     return built
@@ -115,7 +115,7 @@ def _rounded(degrees: float | None, decimals: int | None) -> float | None:
     return degrees if degrees is None or decimals is None else round(degrees, decimals)
 
 
-async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> None:
+async def find_cities(session: AsyncSession, listings: Iterable[Listing]) -> None:
     """Link each listing to the city that its country and city name mean, in whatever language it was written."""
     places = {(row.country, row.city) for row in listings if row.country and row.city}
     cities = await geo.resolve(session, places)
@@ -127,6 +127,7 @@ async def _find_cities(session: AsyncSession, listings: Iterable[Listing]) -> No
 def derive(listing: Listing, kind: Kind, details: Any) -> None:
     """What follows from the other columns: the search vector and the completeness."""
     listing.search = search_vector([*_search_text(listing), *kind.search_text(details)])
+    listing.folding = FOLDING
     filled, possible = kind.completeness(details)
     filled += sum(bool(getattr(listing, name)) for name in _OPTIONAL)
     listing.completeness = round(100 * filled / (possible + len(_OPTIONAL)))
@@ -181,6 +182,16 @@ async def get_visible(
 async def details_of(session: AsyncSession, listing: Listing) -> Any:
     """The listing's row in its kind's table."""
     return await session.get_one(kinds.get(listing.kind).table, listing.id)
+
+
+async def details_by_id(session: AsyncSession, listings: Iterable[Listing]) -> dict[UUID, Details]:
+    """The rows of several listings in their kinds' tables, a statement for each kind."""
+    ids: dict[str, list[UUID]] = {}
+    for listing in listings:
+        ids.setdefault(listing.kind, []).append(listing.id)
+    tables = [(kinds.get(name).table, some) for name, some in ids.items()]
+    found = [await session.scalars(select(table).where(table.listing_id.in_(some))) for table, some in tables]
+    return {row.listing_id: row for rows in found for row in rows}
 
 
 async def edit(session: AsyncSession, listing: Listing, versions: Versions, changes: dict[str, Any]) -> None:
@@ -238,7 +249,7 @@ async def _go_live(
     session: AsyncSession, listing: Listing, details: Details, before: market.Face, changed: set[str]
 ) -> None:
     with session.no_autoflush:
-        await _find_cities(session, [listing])
+        await find_cities(session, [listing])
     derive(listing, kinds.get(listing.kind), details)
     listing.is_edited_since_review = True
     await record_edit(session, listing, details, before, changed)

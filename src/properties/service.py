@@ -10,7 +10,7 @@ from src.core.text import Weight, name_key
 from src.listings import kinds
 from src.listings.conditions import Compared
 from src.listings.kinds import object_of
-from src.listings.models import ListingKind
+from src.listings.models import ListingKind, PhraseKind
 from src.listings.schemas import ListingFields
 from src.listings.search import Catalogue, Order
 from src.properties.models import Property, PropertyType, area
@@ -70,6 +70,11 @@ class PropertyKind(kinds.Kind):
         """What it is."""
         yield "B", " ".join(filter(None, (details.property_type, details.property_sub_type)))
         yield "C", " ".join(filter(None, (details.furnished, details.tenure)))
+
+    def phrases(self, details: kinds.Details) -> Iterable[tuple[PhraseKind, str]]:
+        """The type, and the type within it."""
+        for name in filter(None, (details.property_type, details.property_sub_type)):
+            yield PhraseKind.TYPE, name.replace("_", " ")
 
     def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:  # noqa: ARG002 - nothing here is private
         """The facts; of the title number, only whether there is one."""

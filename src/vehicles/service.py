@@ -11,7 +11,7 @@ from src.core.security import keyed_hash
 from src.core.text import Weight
 from src.listings import kinds
 from src.listings.conditions import Compared, lowered
-from src.listings.models import Listing, ListingKind
+from src.listings.models import Listing, ListingKind, PhraseKind
 from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
 from src.listings.search import Catalogue, Order
@@ -54,6 +54,13 @@ class VehicleKind(kinds.Kind):
         traits = (details.body_type, details.fuel_type, details.transmission, details.color)
         yield "B", " ".join(str(name) for name in names if name)
         yield "C", " ".join(trait for trait in traits if trait)
+
+    def phrases(self, details: kinds.Details) -> Iterable[tuple[PhraseKind, str]]:
+        """The make, and the model with it."""
+        if details.make:
+            yield PhraseKind.MAKE, details.make
+        if details.make and details.model:
+            yield PhraseKind.MODEL, f"{details.make} {details.model}"
 
     def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:
         """The VIN in full, and the verdict on it, are for the owner and moderators."""

@@ -170,7 +170,8 @@ async def test_Z08_no_column_of_any_table_is_a_name_unless_it_is_documented(
         for name in columns - known:
             answer = await client.get(f"/api/v1/{path}", params={name: "1"}, headers=person.headers)
             named = [(error["in"], error["pointer"]) for error in answer.json()["errors"]]
-            assert (answer.status_code, named) == (422, [("query", f"/{name}")]), path
+            # A search that is being typed lacks its words besides.
+            assert (answer.status_code, {*named} - {("query", "/q")}) == (422, {("query", f"/{name}")}), path
         for name in (columns | qualified) - sorts if sorts else ():
             assert await refused(client, path, {"sort": name}) == ["sort"]
 
