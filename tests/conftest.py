@@ -65,7 +65,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
-    """A folder for a server that runs as another user; any pytest that starts on this machine closes `tmp_path` to it."""
+    """A folder that other users may pass through: any pytest that starts on this machine closes `tmp_path` to them."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         yield Path(name).resolve()
 
