@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from weakref import ReferenceType, ref
 
 import orjson
 from sqlalchemy import ColumnElement, Select, Subquery, bindparam, false, func, select, true
@@ -66,14 +67,24 @@ ORDERS: Mapping[str, Order] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the SQL of a search; `search` is any one of that shape."""
+    """What decides the SQL of a search; `search` is any one of that shape, for as long as it lives.
+
+    Statements are kept by shape, and what somebody once sent must not be kept with them.
+    """
 
     catalogue: Catalogue
     given: tuple[str, ...]
     order: str
     is_continued: bool
     is_explained: bool
-    search: ListingSearch = field(compare=False)
+    of: ReferenceType[ListingSearch] = field(compare=False)
+
+    @property
+    def search(self) -> ListingSearch:
+        """The search that is being answered."""
+        search = self.of()
+        assert search is not None, "this shape was kept, and its search was not"
+        return search
 
     @property
     def has_words(self) -> bool:
@@ -89,7 +100,7 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     """
     keys = catalogue.order(search.order()).keys
     scope = f"{catalogue.only}:{search.scope()}"
-    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search.explain, search)
+    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search.explain, ref(search))
     named = {**values(search, catalogue.column()), "limit": search.limit + 1}
     if search.q:
         named["q"] = await typos.meant(reader, search.q)
@@ -113,7 +124,8 @@ async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[byt
     return list(whole)
 
 
-@lru_cache(maxsize=2000)
+# Of all parameters there are, a statement is 17 KB.
+@lru_cache(maxsize=1000)
 def _statement(shape: Shape) -> Statement:
     """Which listings; without words, another statement shows them, whose plan does not depend on what is asked.
 
