@@ -2,9 +2,11 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from math import cos, sin
 from typing import Any
 
 import orjson
+import polyline
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
@@ -15,6 +17,7 @@ from src.core import config, database, reads
 from src.listings import search
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing
+from src.listings.places import MOST_CORNERS
 from src.listings.router import MixedSearch
 from src.listings.search import Catalogue
 from src.vehicles import service as vehicles
@@ -90,6 +93,7 @@ SPECIAL = {
     "q": LONG_WORDS,
     "near": "9.123456789,38.123456789",
     "bbox": "-180,-90,180,90",
+    "polygon": polyline.encode([(80 * sin(corner), 170 * cos(corner)) for corner in range(MOST_CORNERS)]),
     "language": ["amh"] * 10,
     "country": ["ET"] * 20,
     "currency": "ETB",
@@ -210,7 +214,7 @@ async def fill(listing: str, number: int) -> None:
             "INSERT INTO vehicles (listing_id, make, model, charge_ports) SELECT id, city, region, '{}' FROM listings"
         )
         await session.execute(text(f"{made} WHERE id <> :listing"), {"listing": listing})
-        for table in ("listings", "vehicles"):
+        for table in ("listings", "vehicles", "city_names"):
             await session.execute(text(f"ANALYZE {table}"))
 
 
