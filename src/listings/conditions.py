@@ -5,7 +5,7 @@ mean something else have a function here. Conditions hold names, never values, s
 values; `values` gives those.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import cos, radians, sin
 from typing import Any
@@ -36,15 +36,27 @@ def _lowered(names: list[str], _: Any) -> list[str]:
 class Compared:
     """A column that parameters are compared with, and how a parameter's value (of this search) is put for that.
 
-    `is_known` where the column stands for unknown values too: these are not more than any minimum.
+    `undo` is the way back, from what the column holds to what a parameter says. `is_known` where the column stands for
+    unknown values too: these are not more than any minimum. `scale` is by how much a limit moves at the cost of giving
+    it up (`relaxations.py`); without it, by as much as was asked.
     """
 
     column: Any
     convert: Callable[[Any, Any], Any] = _as_it_is
     is_known: ColumnElement[bool] | None = None
+    undo: Callable[[Any, Any], Any] = _as_it_is
+    scale: float | None = None
 
 
 Columns = Mapping[str, Compared]
+
+
+YEARS = 10
+
+
+def years(column: Any) -> Compared:
+    """A column of years, each as far from the next."""
+    return Compared(column, scale=YEARS)
 
 
 def lowered(column: Any) -> Compared:
@@ -129,7 +141,7 @@ _SPECIAL: Mapping[str, Special] = {
     "near": Special(_around, _centre_values),
     "bbox": Special(_in_box, _box_values),
 }
-_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit"}
+_NO_CONDITION = {"limit", "cursor", "sort", "explain", "facets", "radius_km", "mileage_unit"}
 
 
 def given(search: ListingSearch) -> tuple[str, ...]:
@@ -138,9 +150,9 @@ def given(search: ListingSearch) -> tuple[str, ...]:
     return tuple(name for name in sent if getattr(search, name) not in (None, []))
 
 
-def conditions(search: ListingSearch, columns: Columns) -> Iterator[ColumnElement[bool]]:
-    """What the given parameters ask of the rows, whatever their values."""
-    for name in given(search):
+def conditions(search: ListingSearch, columns: Columns, names: Iterable[str]) -> Iterator[ColumnElement[bool]]:
+    """What these of the given parameters ask of the rows, whatever their values."""
+    for name in names:
         if name in _SPECIAL:
             yield _SPECIAL[name].condition()
         else:

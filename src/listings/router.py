@@ -19,7 +19,7 @@ from src.core.security import Actor, Permission
 from src.core.strict import Router
 from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search, suggestions
 from src.listings.errors import ListingNotFound
-from src.listings.filters import ListingSearch
+from src.listings.filters import FACETS, ListingSearch
 from src.listings.models import ListingKind, ListingStatus
 from src.listings.schemas import ListingHistory, Suggestion, SuggestionList, SuggestionQuery
 
@@ -31,6 +31,7 @@ class MixedSearch(ListingSearch):
 
     kind: list[ListingKind] = Field([], max_length=2)
     sort: Literal["newest", "price_asc", "price_desc", "nearest", "relevance"] | None = None
+    facets: list[Literal["kind", "purpose", "city", "price"]] = FACETS
 
 
 class OwnListings(PageQuery):

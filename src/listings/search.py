@@ -1,7 +1,7 @@
 """Searching: conditions, order, keyset page and capped total, compiled once for all values; then the page is shown."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,12 +9,13 @@ import orjson
 from sqlalchemy import ColumnElement, Select, Subquery, bindparam, false, func, select, true
 from sqlalchemy.types import BigInteger, Double
 
-from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
+from src.core.pagination import TOTAL_CAP, after, capped, decode_cursor, encode_cursor
 from src.core.reads import Reader, Row, Statement, compiled
-from src.listings import kinds, ranking, typos
+from src.listings import facets, kinds, ranking, relaxations, typos
 from src.listings.conditions import (
     LISTING_COLUMNS,
     Columns,
+    Values,
     centre,
     column_name,
     conditions,
@@ -22,6 +23,7 @@ from src.listings.conditions import (
     values,
     words_query,
 )
+from src.listings.facets import Facet
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
 from src.listings.queries import document, documents, is_of, representations
@@ -42,6 +44,7 @@ class Catalogue:
     only: ListingKind | None = None
     columns: Columns = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
+    facets: Mapping[str, Facet] = field(default_factory=lambda: facets.LISTING_FACETS)
 
     def column(self) -> Columns:
         """Those of every listing, and of the kind."""
@@ -80,6 +83,25 @@ class Shape:
         """Words take a question to the vocabulary, so what is found is shown by the same statement."""
         return "q" in self.given
 
+    def without(self, names: Collection[str]) -> "Shape":
+        """The same search, these parameters left out."""
+        return replace(self, given=tuple(name for name in self.given if name not in names))
+
+    def matching(self, also: Iterable[str] = ()) -> Select[Any]:
+        """The ids of what is found; with the kind's table if a parameter, the order or `also` is about one of it."""
+        catalogue = self.catalogue
+        wanted = conditions(self.search, catalogue.column(), self.given)
+        matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
+        if catalogue.only is None:
+            return matching
+        matching = matching.where(is_of(catalogue.only))
+        table = kinds.get(catalogue.only).table
+        # Joined only where it is asked for: counting is three times as fast without.
+        is_asked = self.order in catalogue.orders or any(
+            column_name(name, catalogue.columns) in catalogue.columns for name in (*self.given, *also)
+        )
+        return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
+
 
 async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVERYTHING) -> bytes:
     """A page of public listings as JSON, rendered as everybody sees them.
@@ -101,7 +123,24 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     cursor = None
     if len(hits) > search.limit:
         cursor = encode_cursor(scope, [shown[-1][f"key_{number}"] for number in range(len(keys))])
-    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"])
+    more = await _more(reader, shape, named, found[0]["total"])
+    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"], **more)
+
+
+async def _more(reader: Reader, shape: Shape, named: Values, total: int) -> dict[str, Any]:
+    """The facets asked for, and a way out where nothing is found."""
+    more: dict[str, Any] = {}
+    if names := tuple(getattr(shape.search, "facets", ())):
+        wanted = {name: shape.catalogue.facets[name] for name in names}
+        more["facets"] = facets.answer(await reader.fetch(_facets(shape, names), named), shape.given, wanted)
+    if total == 0 and shape.given and not shape.is_continued:
+        more["relaxations"] = await relaxations.cheapest(reader, shape, named)
+    return more
+
+
+@lru_cache(maxsize=1000)
+def _facets(shape: Shape, names: tuple[str, ...]) -> Statement:
+    return facets.statement(shape, {name: shape.catalogue.facets[name] for name in names})
 
 
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
@@ -120,7 +159,7 @@ def _statement(shape: Shape) -> Statement:
     One row at least: the total is there even if the page is empty.
     """
     order = shape.catalogue.order(shape.order)
-    matching = _matching(shape)
+    matching = shape.matching()
     keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
     last = [bindparam(f"last_{number}", type_=key.type) for number, key in enumerate(order.keys)]
     found = after(
@@ -144,25 +183,11 @@ def _shown(shape: Shape, hits: Subquery) -> Subquery:
     return whole.subquery("shown")
 
 
-def _matching(shape: Shape) -> Select[Any]:
-    catalogue = shape.catalogue
-    wanted = conditions(shape.search, catalogue.column())
-    matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
-    if catalogue.only is None:
-        return matching
-    matching = matching.where(is_of(catalogue.only))
-    table = kinds.get(catalogue.only).table
-    # Joined only where it is asked for: counting is three times as fast without.
-    is_asked = shape.order in catalogue.orders or any(
-        column_name(name, catalogue.columns) in catalogue.columns for name in shape.given
-    )
-    return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
-
-
-def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:
+def page_of(items: list[bytes], cursor: str | None, total: int | None = None, **more: Any) -> bytes:
     """The JSON of a page from the JSON of its items; `total` is what was counted, one more than the cap at most."""
     parts = [b'{"items":[', b",".join(items), b'],"next_cursor":', orjson.dumps(cursor)]
     if total is not None:
-        counted = {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
-        parts += [b',"total":', orjson.dumps(counted)]
+        parts += [b',"total":', orjson.dumps(capped(total))]
+    for name, value in more.items():
+        parts += [f',"{name}":'.encode(), orjson.dumps(value)]
     return b"".join([*parts, b"}"])

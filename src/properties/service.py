@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, case, null
 from src.core.security import keyed_hash
 from src.core.text import Weight, name_key
 from src.listings import kinds
-from src.listings.conditions import Compared
+from src.listings.conditions import Compared, years
+from src.listings.facets import LISTING_FACETS, of_values, of_years
 from src.listings.kinds import object_of
 from src.listings.models import ListingKind, PhraseKind
 from src.listings.schemas import ListingFields
@@ -96,6 +97,15 @@ kinds.register(kind)
 
 CATALOGUE = Catalogue(
     ListingKind.PROPERTY,
-    columns={name: Compared(getattr(Property, name)) for name in _PLAIN},
+    columns={name: Compared(getattr(Property, name)) for name in _PLAIN}
+    | {name: years(getattr(Property, name)) for name in ("year_built", "year_renovated")},
     orders={"area_desc": Order((area, Property.listing_id), is_descending=True)},  # type: ignore[arg-type]
+    facets={
+        **LISTING_FACETS,
+        **{
+            name: of_values(name, getattr(Property, name))
+            for name in ("property_type", "property_sub_type", "bedrooms_total")
+        },
+        "year_built": of_years("year_built", Property.year_built),
+    },
 )

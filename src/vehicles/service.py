@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from src.core.security import keyed_hash
 from src.core.text import Weight
 from src.listings import kinds
-from src.listings.conditions import Compared, lowered
+from src.listings.conditions import Compared, lowered, years
+from src.listings.facets import LISTING_FACETS, of_names, of_values, of_years
 from src.listings.models import Listing, ListingKind, PhraseKind
 from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
@@ -96,7 +97,15 @@ kinds.register(kind)
 
 
 def _in_km(mileage: int, search: VehicleSearch) -> Decimal:
-    return mileage * (KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1))
+    return mileage * _km(search)
+
+
+def _in_asked_unit(km: Decimal, search: VehicleSearch) -> Decimal:
+    return km / _km(search)
+
+
+def _km(search: VehicleSearch) -> Decimal:
+    return KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1)
 
 
 CATALOGUE = Catalogue(
@@ -104,10 +113,17 @@ CATALOGUE = Catalogue(
     columns={name: Compared(getattr(Vehicle, name)) for name in kind.fields}
     | {name: lowered(getattr(Vehicle, name)) for name in ("make", "model", "trim", "color", "plate_code")}
     # Through the expression of the sort, so that its index serves; there, unknown mileages stand last.
-    | {"mileage": Compared(mileage_order, _in_km, is_known=Vehicle.mileage_km.is_not(None))},
+    | {"mileage": Compared(mileage_order, _in_km, is_known=Vehicle.mileage_km.is_not(None), undo=_in_asked_unit)}
+    | {"model_year": years(Vehicle.model_year)},
     orders={
         "mileage_asc": Order((mileage_order, Vehicle.listing_id)),  # type: ignore[arg-type]
         "year_desc": Order((year_order, Vehicle.listing_id), is_descending=True),  # type: ignore[arg-type]
+    },
+    facets={
+        **LISTING_FACETS,
+        **{name: of_names(name, getattr(Vehicle, name)) for name in ("make", "model")},
+        **{name: of_values(name, getattr(Vehicle, name)) for name in ("body_type", "fuel_type", "transmission")},
+        "model_year": of_years("model_year", Vehicle.model_year),
     },
 )
 

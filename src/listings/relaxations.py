@@ -1,0 +1,247 @@
+"""Why nothing? Where filters leave nothing, the cheapest changes to one of them that find something.
+
+What may be changed: a filter is left out (`price_min` and `price_max` are one, `near` and its radius too) at the cost
+of 1; a limit or the radius moves just as far as the nearest listing, at the cost of its share in what was asked (of
+years: in ten years); a word of several is left out, at the cost of its share in them. Of each filter, the cheapest
+change that finds something counts; of these the two cheapest are told, where costs are equal that which finds more.
+
+Two statements: the first looks how far limits would have to move and what fewer words mean, the second counts what each
+change would find, with the very conditions of a search.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from math import asin, ceil, floor
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import (
+    BindParameter,
+    Double,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from src.core.pagination import TOTAL_CAP, capped
+from src.core.reads import Reader, Statement, compiled
+from src.listings import typos
+from src.listings.conditions import Values, centre, column_name, given, values
+from src.listings.filters import ListingSearch
+from src.listings.models import EARTH_RADIUS_KM, Listing
+
+if TYPE_CHECKING:
+    from src.listings.search import Shape
+
+MOST_TOLD = 2
+# Beyond that an empty page without advice is better than a slow one.
+PATIENCE_SECONDS = 1.0
+_METRE = 1000
+
+# What goes with a parameter that is left out, if it has this value (None: any).
+_DEPENDENT: Mapping[str, Mapping[str, Any]] = {
+    "near": {"radius_km": None, "sort": "nearest"},
+    "q": {"explain": None, "sort": "relevance"},
+}
+
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A change to one filter: what its parameters become (None: left out), its cost, and the search that it makes."""
+
+    filter: str
+    changes: Changes
+    cost: float
+    search: ListingSearch
+
+    @property
+    def parameters(self) -> dict[str, str | None]:
+        """The changes as a client sends them."""
+        return {name: None if value is None else str(value) for name, value in self.changes.items()}
+
+
+async def cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[str, Any]]:
+    """The two cheapest changes as clients read them, the cheapest first; none if it takes too long to find them."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await _cheapest(reader, shape, named)
+    except TimeoutError:
+        structlog.get_logger(__name__).warning("relaxations_took_too_long", given=shape.given)
+        return []
+
+
+async def _cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[str, Any]]:
+    found = await _look(reader, shape, named)
+    candidates = list(_candidates(shape, found))
+    totals = await _count(reader, shape, named, candidates, found) if candidates else []
+    return [
+        {"parameters": candidate.parameters, "cost": round(candidate.cost, 4), "total": capped(total)}
+        for candidate, total in best(zip(candidates, totals, strict=True))
+    ]
+
+
+def best(counted: Iterable[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
+    """The cheapest change of each filter that finds something, and of these the cheapest."""
+    ordered = sorted(counted, key=lambda pair: (pair[0].cost, -pair[1], pair[0].filter))
+    of_filter: dict[str, tuple[Candidate, int]] = {}
+    for candidate, total in ordered:
+        if total:
+            of_filter.setdefault(candidate.filter, (candidate, total))
+    return list(of_filter.values())[:MOST_TOLD]
+
+
+def _candidates(shape: "Shape", found: Mapping[str, str]) -> Iterator[Candidate]:
+    columns = shape.catalogue.column()
+    for name in dict.fromkeys(column_name(name, columns) for name in shape.given):
+        names = [parameter for parameter in shape.given if column_name(parameter, columns) == name]
+        yield from _candidate(shape.search, name, dict.fromkeys(names), 1)
+    for name in _limits(shape):
+        if name in found:
+            column = columns[column_name(name, columns)]
+            limit = _moved(name, getattr(shape.search, name), column.undo(Decimal(found[name]), shape.search))
+            yield from _candidate(shape.search, column_name(name, columns), {name: limit}, _cost(shape, name, limit))
+    if "near" in found:
+        yield from _wider(shape.search, float(found["near"]))
+    fewer = _fewer_words(shape)
+    for words in fewer:
+        yield from _candidate(shape.search, "q", {"q": words}, 1 / len(fewer))
+
+
+def _candidate(search: ListingSearch, name: str, changes: Changes, cost: float) -> Iterator[Candidate]:
+    """The change, with all that goes with it, if what it makes is a search."""
+    changes = dict(changes)
+    for parameter, value in _DEPENDENT.get(name, {}).items() if changes.get(name, "") is None else ():
+        if parameter in search.model_fields_set and value in (None, getattr(search, parameter)):
+            changes[parameter] = None
+    sent = search.model_dump(mode="json", exclude_unset=True) | changes
+    try:
+        made = type(search).model_validate({name: value for name, value in sent.items() if value is not None})
+    except ValidationError:
+        return
+    yield Candidate(name, changes, cost, made)
+
+
+def _limits(shape: "Shape") -> list[str]:
+    """The parameters that are limits of numbers."""
+    columns = shape.catalogue.column()
+    bounds = (name for name in shape.given if name not in columns and column_name(name, columns) in columns)
+    return [name for name in bounds if isinstance(getattr(shape.search, name), int | float)]
+
+
+def _moved(name: str, limit: float, nearest: Decimal) -> float:
+    if isinstance(limit, float):
+        return float(nearest)
+    return ceil(nearest) if name.endswith("_max") else floor(nearest)
+
+
+def _cost(shape: "Shape", name: str, moved: float) -> float:
+    columns, limit = shape.catalogue.column(), getattr(shape.search, name)
+    return float(abs(moved - limit) / (columns[column_name(name, columns)].scale or max(abs(limit), 1)))
+
+
+def _wider(search: ListingSearch, chord: float) -> Iterator[Candidate]:
+    """To the next metre, so that rounding leaves nothing out."""
+    distance = 2 * EARTH_RADIUS_KM * asin(min(1, chord / (2 * EARTH_RADIUS_KM)))
+    radius = (floor(distance * _METRE) + 1) / _METRE
+    yield from _candidate(search, "near", {"radius_km": radius}, (radius - search.radius_km) / search.radius_km)
+
+
+def _fewer_words(shape: "Shape") -> list[str]:
+    words = (shape.search.q or "").split()
+    return [" ".join(words[:place] + words[place + 1 :]) for place in range(len(words))] if len(words) > 1 else []
+
+
+async def _look(reader: Reader, shape: "Shape", named: Values) -> dict[str, str]:
+    """The nearest value beyond each limit, the distance of the nearest listing, and what fewer words mean."""
+    fewer = _fewer_words(shape)
+    if not (fewer or _limits(shape) or "near" in shape.given):
+        return {}
+    words = {f"{part}_{place}": v for place, q in enumerate(fewer) for part, v in typos.asked(q).items()}
+    rows = await reader.fetch(_looking(shape, len(fewer)), named | words)
+    return {row["name"]: row["value"] for row in rows}
+
+
+@lru_cache(maxsize=1000)
+def _looking(shape: "Shape", fewer: int) -> Statement:
+    looks = [_nearest(shape, name) for name in _limits(shape)]
+    if "near" in shape.given:
+        rest = shape.without({"near"}).matching().where(Listing.sphere.is_not(None))
+        distance = Listing.sphere.op("<->", return_type=Double())(centre())
+        looks.append(_look_at("near", rest, distance, distance))
+    looks += [select(_text(f"q_{place}"), typos.meaning(f"_{place}").label("value")) for place in range(fewer)]
+    found = union_all(*looks).subquery("found")
+    return compiled(select(*found.c), is_selective=True)
+
+
+def _nearest(shape: "Shape", name: str) -> Select[Any]:
+    columns = shape.catalogue.column()
+    compared = columns[column_name(name, columns)]
+    known = compared.column.is_not(None) if compared.is_known is None else compared.is_known
+    rest = shape.without({name}).matching(also=[name]).where(known)
+    way = compared.column.asc() if name.endswith("_max") else compared.column.desc()
+    return _look_at(name, rest, compared.column, way)
+
+
+def _look_at(name: str, rest: Select[Any], value: Any, way: Any) -> Select[Any]:
+    first = rest.with_only_columns(cast(value, Text).label("value")).order_by(way).limit(1).subquery()
+    return select(_text(name), first.c.value)
+
+
+def _text(name: str) -> Any:
+    return literal_column(f"'{name}'", Text).label("name")
+
+
+async def _count(
+    reader: Reader, shape: "Shape", named: Values, candidates: Sequence[Candidate], found: Mapping[str, str]
+) -> list[int]:
+    """How many listings each change would find."""
+    meant = {words: found[f"q_{place}"] for place, words in enumerate(_fewer_words(shape))}
+    all_values, forms = dict(named), []
+    for number, candidate in enumerate(candidates):
+        own = values(candidate.search, shape.catalogue.column())
+        if candidate.search.q:
+            own["q"] = meant.get(candidate.search.q, named["q"])
+        changed = tuple(name for name, value in own.items() if named[name] != value)
+        all_values |= {_renamed(name, number): own[name] for name in changed}
+        forms.append((given(candidate.search), changed))
+    rows = await reader.fetch(_counting(shape, tuple(forms)), all_values)
+    return [row["total"] for row in sorted(rows, key=lambda row: row["number"])]
+
+
+@lru_cache(maxsize=1000)
+def _counting(shape: "Shape", forms: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]) -> Statement:
+    counts = []
+    for number, (names, changed) in enumerate(forms):
+        found = _with_own_values(replace(shape, given=names).matching(), number, changed).limit(TOTAL_CAP + 1)
+        columns = (literal_column(str(number)).label("number"), func.count().label("total"))
+        counts.append(select(*columns).select_from(found.subquery()))
+    counted = union_all(*counts).subquery("counted")
+    return compiled(select(*counted.c), is_selective=True)
+
+
+def _renamed(name: str, number: int) -> str:
+    return f"{name}_of_{number}"
+
+
+def _with_own_values(found: Select[Any], number: int, changed: tuple[str, ...]) -> Select[Any]:
+    """The same select, these of its parameters called otherwise."""
+
+    def renamed(element: Any, **_: Any) -> Any:
+        if isinstance(element, BindParameter) and element.key in changed:
+            return bindparam(_renamed(element.key, number), type_=element.type)
+        return None
+
+    made: Select[Any] = replacement_traverse(found, {}, renamed)
+    return made
