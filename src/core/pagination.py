@@ -53,7 +53,7 @@ class Facet(Schema):
     """What there is to choose from, under all filters but those on the facet itself."""
 
     values: list[FacetValue] = Field(max_length=50, description="Bands upwards, values with the most first")
-    is_capped: bool = Field(description="True: only the newest 20,000 of what is found were counted")
+    is_capped: bool = Field(description="True: only 10,000 of those were counted")
 
 
 class Relaxation(Schema):

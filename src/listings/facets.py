@@ -1,7 +1,7 @@
 """Facets: how many listings a search would find with each make, in each price band and so on.
 
 A facet is counted under all filters but those that choose from it, so that a choice can be changed or added to. One
-statement counts all that are asked for, each among the newest FACET_CAP listings it is about; facets that leave out
+statement counts all that are asked for, each among FACET_CAP of the listings it is about at most; facets that leave out
 the same filters, or none, share one reading of these.
 """
 
@@ -26,12 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.types import ARRAY, BigInteger, Integer
 
 from src.core.reads import Row, Statement, compiled
+from src.geo import service as geo
 from src.listings.models import Listing
 
 if TYPE_CHECKING:
     from src.listings.search import Shape
 
-FACET_CAP = 20_000
+FACET_CAP = 10_000
 MOST_VALUES = 50
 YEARS_IN_A_BAND = 5
 # 1, 2, 5, 10, 20 …: three bands to each power of ten, in any currency.
@@ -101,7 +102,8 @@ def _price_limits(number: int) -> tuple[int, int]:
 LISTING_FACETS: Mapping[str, Facet] = {
     "kind": of_values("kind", Listing.kind),
     "purpose": of_values("purpose", Listing.purpose),
-    "city": of_names("city", Listing.city),
+    # Under its own name, where it is known by several.
+    "city": of_names("city", func.coalesce(geo.name_of(Listing.city_id), Listing.city)),
     "price": Facet(asked_price(), _choosing("price"), bands=Bands(_price_band, _price_limits)),
 }
 
@@ -130,7 +132,7 @@ def statement(shape: "Shape", wanted: Mapping[str, Facet]) -> Statement:
 def _reading(shape: "Shape", left_out: frozenset[str], wanted: Mapping[str, Facet]) -> Select[Any]:
     columns = [facet.column.label(name) for name, facet in wanted.items()]
     found = shape.without(left_out).matching(also=wanted).with_only_columns(*columns)
-    return found.order_by(Listing.published_at.desc(), Listing.id.desc()).limit(FACET_CAP + 1)
+    return found.limit(FACET_CAP + 1)
 
 
 def _counts(read: CTE, name: str, facet: Facet) -> Select[Any]:

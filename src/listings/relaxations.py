@@ -4,9 +4,10 @@ What may be changed: a filter is left out (`price_min` and `price_max` are one, 
 of 1; a limit or the radius moves just as far as the nearest listing, at the cost of its share in what was asked (of
 years: in ten years); a word of several is left out, at the cost of its share in them. Of each filter, the cheapest
 change that finds something counts; of these the two cheapest are told, where costs are equal that which finds more.
+Where no change to one filter finds anything, two filters are left out at once, at the cost of 2.
 
-Two statements: the first looks how far limits would have to move and what fewer words mean, the second counts what each
-change would find, with the very conditions of a search.
+The first statement looks how far limits would have to move and what fewer words mean, the second counts what each
+change would find, with the very conditions of a search; a third, where need be, counts pairs.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import combinations, islice
 from math import asin, ceil, floor
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from src.listings.search import Shape
 
 MOST_TOLD = 2
+# All pairs of ten filters.
+MOST_PAIRS = 45
 # Beyond that an empty page without advice is better than a slow one.
 PATIENCE_SECONDS = 1.0
 _METRE = 1000
@@ -84,11 +88,11 @@ async def cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[s
 
 async def _cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[str, Any]]:
     found = await _look(reader, shape, named)
-    candidates = list(_candidates(shape, found))
-    totals = await _count(reader, shape, named, candidates, found) if candidates else []
+    counted = await _count(reader, shape, named, [*_left_out(shape, 1), *_candidates(shape, found)], found)
+    told = best(counted) or best(await _count(reader, shape, named, [*_left_out(shape, 2)], found))
     return [
         {"parameters": candidate.parameters, "cost": round(candidate.cost, 4), "total": capped(total)}
-        for candidate, total in best(zip(candidates, totals, strict=True))
+        for candidate, total in told
     ]
 
 
@@ -102,11 +106,20 @@ def best(counted: Iterable[tuple[Candidate, int]]) -> list[tuple[Candidate, int]
     return list(of_filter.values())[:MOST_TOLD]
 
 
-def _candidates(shape: "Shape", found: Mapping[str, str]) -> Iterator[Candidate]:
+def _left_out(shape: "Shape", count: int) -> Iterator[Candidate]:
+    """So many filters left out at once."""
     columns = shape.catalogue.column()
-    for name in dict.fromkeys(column_name(name, columns) for name in shape.given):
-        names = [parameter for parameter in shape.given if column_name(parameter, columns) == name]
-        yield from _candidate(shape.search, name, dict.fromkeys(names), 1)
+    filters: dict[str, list[str]] = {}
+    for parameter in shape.given:
+        filters.setdefault(column_name(parameter, columns), []).append(parameter)
+    for names in islice(combinations(filters, count), MOST_PAIRS):
+        parameters = [parameter for name in names for parameter in filters[name]]
+        yield from _candidate(shape.search, " ".join(names), dict.fromkeys(parameters), count)
+
+
+def _candidates(shape: "Shape", found: Mapping[str, str]) -> Iterator[Candidate]:
+    """Limits that move, and fewer words."""
+    columns = shape.catalogue.column()
     for name in _limits(shape):
         if name in found:
             column = columns[column_name(name, columns)]
@@ -121,16 +134,23 @@ def _candidates(shape: "Shape", found: Mapping[str, str]) -> Iterator[Candidate]
 
 def _candidate(search: ListingSearch, name: str, changes: Changes, cost: float) -> Iterator[Candidate]:
     """The change, with all that goes with it, if what it makes is a search."""
-    changes = dict(changes)
-    for parameter, value in _DEPENDENT.get(name, {}).items() if changes.get(name, "") is None else ():
-        if parameter in search.model_fields_set and value in (None, getattr(search, parameter)):
-            changes[parameter] = None
+    changes = {**changes, **_dependent(search, changes)}
     sent = search.model_dump(mode="json", exclude_unset=True) | changes
     try:
         made = type(search).model_validate({name: value for name, value in sent.items() if value is not None})
     except ValidationError:
         return
     yield Candidate(name, changes, cost, made)
+
+
+def _dependent(search: ListingSearch, changes: Changes) -> dict[str, None]:
+    gone = (_DEPENDENT.get(name, {}) for name, value in changes.items() if value is None)
+    return {
+        parameter: None
+        for dependent in gone
+        for parameter, value in dependent.items()
+        if parameter in search.model_fields_set and value in (None, getattr(search, parameter))
+    }
 
 
 def _limits(shape: "Shape") -> list[str]:
@@ -205,8 +225,10 @@ def _text(name: str) -> Any:
 
 async def _count(
     reader: Reader, shape: "Shape", named: Values, candidates: Sequence[Candidate], found: Mapping[str, str]
-) -> list[int]:
-    """How many listings each change would find."""
+) -> list[tuple[Candidate, int]]:
+    """The candidates with how many listings each would find."""
+    if not candidates:
+        return []
     meant = {words: found[f"q_{place}"] for place, words in enumerate(_fewer_words(shape))}
     all_values, forms = dict(named), []
     for number, candidate in enumerate(candidates):
@@ -217,7 +239,7 @@ async def _count(
         all_values |= {_renamed(name, number): own[name] for name in changed}
         forms.append((given(candidate.search), changed))
     rows = await reader.fetch(_counting(shape, tuple(forms)), all_values)
-    return [row["total"] for row in sorted(rows, key=lambda row: row["number"])]
+    return [(candidates[row["number"]], row["total"]) for row in rows]
 
 
 @lru_cache(maxsize=1000)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core.security import keyed_hash
@@ -12,6 +12,7 @@ from src.core.text import Weight
 from src.listings import kinds
 from src.listings.conditions import Compared, lowered, years
 from src.listings.facets import LISTING_FACETS, of_names, of_values, of_years
+from src.listings.kinds import is_same
 from src.listings.models import Listing, ListingKind, PhraseKind
 from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
@@ -77,7 +78,27 @@ class VehicleKind(kinds.Kind):
             "vin_verdict": only_if(is_private, Vehicle.vin_verdict),
         }
 
+    def similarity(self, origin: Any, details: Any) -> ColumnElement[Any]:  # noqa: ARG002 - where it is does not matter
+        """Make 2, model 3, body 1; up to 2 for the year, none from 8 years on."""
+        is_make = is_same(func.lower(Vehicle.make), func.lower(details.make))
+        is_model = is_make * is_same(func.lower(Vehicle.model), func.lower(details.model))
+        years_apart = func.abs(Vehicle.model_year - details.model_year)
+        year = func.coalesce(func.greatest(0, 2 - years_apart / YEARS_OF_A_POINT), 0)
+        return 2 * is_make + 3 * is_model + is_same(Vehicle.body_type, details.body_type) + year
 
+    def look_alikes(self, origin: Any, details: Any) -> Iterable[Select[Any]]:
+        """Of the same model, and of the same make."""
+        is_make = func.lower(Vehicle.make) == func.lower(details.make)
+        is_model = func.lower(Vehicle.model) == func.lower(details.model)
+        for alike in (and_(is_make, is_model), is_make):
+            found = select(Listing.id).join(Vehicle, Vehicle.listing_id == Listing.id)
+            found = found.where(Listing.is_public, Listing.purpose == origin.purpose, alike)
+            yield select(found.limit(MOST_LOOK_ALIKES).correlate(origin, details).subquery())
+
+
+# A model year further away is that much less of a point.
+YEARS_OF_A_POINT = 4
+MOST_LOOK_ALIKES = 300
 _JUDGED = {"vin", "make", "model_year"}
 
 
