@@ -1,7 +1,6 @@
 """Reading places."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarResult, Select, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,11 +38,6 @@ def cities_beginning_with(text: str) -> Select[int]:
 def cities_with_key(key: ColumnElement[str]) -> Select[int]:
     """The ids of the cities with this `name_key` in any language, as a subquery."""
     return select(CityName.city_id).where(CityName.key == key)
-
-
-def name_of(city_id: Any) -> ColumnElement[str]:
-    """The name of the city with the id in this column, null where there is none."""
-    return select(City.name).where(City.id == city_id).scalar_subquery()
 
 
 async def resolve(session: AsyncSession, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

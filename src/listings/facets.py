@@ -23,14 +23,16 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.types import ARRAY, BigInteger, Integer
 
 from src.core.reads import Row, Statement, compiled
-from src.geo import service as geo
 from src.listings.models import Listing
 
 if TYPE_CHECKING:
     from src.listings.search import Shape
+
+Limits = tuple[int, int] | tuple[None, None]
 
 FACET_CAP = 10_000
 MOST_VALUES = 50
@@ -51,12 +53,12 @@ class Bands:
 class Facet:
     """What is counted: a column, by its values or in bands. `parameters` are those that choose from it.
 
-    Names are counted together whatever their case, and shown as one of them is written.
+    Values with the same `key` are one, which is shown as most write it.
     """
 
     column: Any
     parameters: frozenset[str]
-    is_name: bool = False
+    key: ColumnElement[Any] | None = None
     bands: Bands | None = None
 
 
@@ -70,8 +72,8 @@ def of_values(name: str, column: Any) -> Facet:
 
 
 def of_names(name: str, column: Any) -> Facet:
-    """Of names."""
-    return Facet(column, _choosing(name), is_name=True)
+    """Of names, whatever their case."""
+    return Facet(column, _choosing(name), key=func.lower(column))
 
 
 def of_years(name: str, column: Any) -> Facet:
@@ -102,8 +104,10 @@ def _price_limits(number: int) -> tuple[int, int]:
 LISTING_FACETS: Mapping[str, Facet] = {
     "kind": of_values("kind", Listing.kind),
     "purpose": of_values("purpose", Listing.purpose),
-    # Under its own name, where it is known by several.
-    "city": of_names("city", func.coalesce(geo.name_of(Listing.city_id), Listing.city)),
+    # A city of several names is counted once.
+    "city": Facet(
+        Listing.city, _choosing("city"), key=func.coalesce(cast(Listing.city_id, Text), func.lower(Listing.city))
+    ),
     "price": Facet(asked_price(), _choosing("price"), bands=Bands(_price_band, _price_limits)),
 }
 
@@ -131,21 +135,37 @@ def statement(shape: "Shape", wanted: Mapping[str, Facet]) -> Statement:
 
 def _reading(shape: "Shape", left_out: frozenset[str], wanted: Mapping[str, Facet]) -> Select[Any]:
     columns = [facet.column.label(name) for name, facet in wanted.items()]
-    found = shape.without(left_out).matching(also=wanted).with_only_columns(*columns)
-    return found.limit(FACET_CAP + 1)
+    keys = [facet.key.label(_key(name)) for name, facet in wanted.items() if facet.key is not None]
+    return shape.without(left_out).matching(also=wanted).with_only_columns(*columns, *keys).limit(FACET_CAP + 1)
+
+
+def _key(name: str) -> str:
+    return f"{name}_key"
 
 
 def _counts(read: CTE, name: str, facet: Facet) -> Select[Any]:
-    column = read.c[name]
-    if facet.bands:
-        value, number, by = cast(null(), Text), facet.bands.number(column), facet.bands.number(column)
-    else:
-        by = func.lower(column) if facet.is_name else column
-        value, number = cast(func.min(column), Text), cast(null(), Integer)
-    columns = (literal_column(f"'{name}'", Text).label("facet"), value.label("value"), number.label("number"))
-    count = func.count().label("count")
-    grouped = select(*columns, count).where(column.is_not(None)).group_by(by)
-    return select(*grouped.order_by(count.desc(), by).limit(MOST_VALUES).subquery().c)
+    rows = select(read).where(read.c[name].is_not(None)).limit(FACET_CAP).subquery()
+    column = rows.c[name]
+    grouped = _banded(column, facet.bands) if facet.bands else _spelled(column, rows.c.get(_key(name), column))
+    order = (literal_column("count").desc(), literal_column("value"), literal_column("number"))
+    found = grouped.order_by(*order).limit(MOST_VALUES).subquery()
+    return select(literal_column(f"'{name}'", Text).label("facet"), *found.c)
+
+
+def _banded(column: Any, bands: Bands) -> Select[Any]:
+    number = bands.number(column)
+    value = cast(null(), Text).label("value")
+    return select(value, number.label("number"), func.count().label("count")).group_by(number)
+
+
+def _spelled(value: Any, key: Any) -> Select[Any]:
+    """How often each key is there, and how it is written most often."""
+    spellings = select(key.label("key"), value.label("value"), func.count().label("count"))
+    each = spellings.group_by(key, value).subquery().c
+    written: Any = func.array_agg(aggregate_order_by(each.value, each["count"].desc(), each.value), type_=ARRAY(Text))
+    count = cast(func.sum(each["count"]), BigInteger)
+    number = cast(null(), Integer).label("number")
+    return select(cast(written[1], Text).label("value"), number, count.label("count")).group_by(each.key)
 
 
 def answer(rows: Sequence[Row], given: Iterable[str], wanted: Mapping[str, Facet]) -> dict[str, Any]:
@@ -164,10 +184,19 @@ def answer(rows: Sequence[Row], given: Iterable[str], wanted: Mapping[str, Facet
 
 def _values(facet: Facet, rows: Iterable[Row]) -> list[dict[str, Any]]:
     if facet.bands is None:
-        most_first = sorted(rows, key=lambda row: (-row["count"], row["value"]))
-        return [{"value": row["value"], "min": None, "max": None, "count": row["count"]} for row in most_first]
-    values = []
-    for row in sorted(rows, key=lambda row: row["number"]):
-        least, greatest = facet.bands.limits(row["number"])
-        values.append({"value": None, "min": least, "max": greatest, "count": row["count"]})
-    return values
+        return [_value(count, value=value) for value, count in _merged(rows)]
+    upwards = sorted((row["number"], row["count"]) for row in rows)
+    return [_value(count, limits=facet.bands.limits(number)) for number, count in upwards]
+
+
+def _merged(rows: Iterable[Row]) -> list[tuple[str, int]]:
+    """Values that are written alike find the same, as do two cities of one name."""
+    merged: dict[str, tuple[str, int]] = {}
+    for row in rows:
+        value, count = merged.get(row["value"].lower(), (row["value"], 0))
+        merged[value.lower()] = (value, count + row["count"])
+    return sorted(merged.values(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _value(count: int, value: str | None = None, limits: Limits = (None, None)) -> dict[str, Any]:
+    return {"value": value, "min": limits[0], "max": limits[1], "count": count}

@@ -185,9 +185,11 @@ def _shown(shape: Shape, hits: Subquery) -> Subquery:
 
 def page_of(items: list[bytes], cursor: str | None, total: int | None = None, **more: Any) -> bytes:
     """The JSON of a page from the JSON of its items; `total` is what was counted, one more than the cap at most."""
-    parts = [b'{"items":[', b",".join(items), b'],"next_cursor":', orjson.dumps(cursor)]
-    if total is not None:
-        parts += [b',"total":', orjson.dumps(capped(total))]
+    parts = [b'{"items":[', b",".join(items), b"]"]
     for name, value in more.items():
         parts += [f',"{name}":'.encode(), orjson.dumps(value)]
+    # Last, where `core.links` looks for it.
+    parts += [b',"next_cursor":', orjson.dumps(cursor)]
+    if total is not None:
+        parts += [b',"total":', orjson.dumps(capped(total))]
     return b"".join([*parts, b"}"])

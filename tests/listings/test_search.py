@@ -185,7 +185,7 @@ PROPERTY: dict[str, tuple[Any, Any, Any]] = {
     "electric": (["grid", "solar"], "solar", "none"),
 }
 
-NOT_FILTERS = {"explain", "limit", "cursor", "sort"}
+NOT_FILTERS = {"facets", "explain", "limit", "cursor", "sort"}
 TESTED_APART = {"owner_id"}
 
 
