@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field, TypeAdapter
@@ -45,7 +46,7 @@ class FacetValue(Schema):
 
     value: str | None = Field(max_length=120, examples=["Toyota"])
     min: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
-    max: int | None = Field(ge=0, le=10**16, description="Of a band, else null", examples=[None])
+    max: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
     count: int = Field(ge=1, le=2**31 - 1)
 
 
@@ -86,6 +87,9 @@ class SearchPage(Page[T], Generic[T]):
         default_factory=list,
         max_length=2,
         description="Only where filters leave nothing: the cheapest ways to find something, each about another filter",
+    )
+    exchange_rates_id: UUID | None = Field(
+        description="The rates that prices were compared by (`GET /exchange-rates/{id}`), on every page of a search"
     )
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
-    case,
     cast,
     func,
     literal_column,
@@ -24,8 +23,10 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.types import ARRAY, BigInteger, Integer
+from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.types import ARRAY, BigInteger, Integer, Numeric
 
+from src.core.money import LARGEST_AMOUNT
 from src.core.reads import Row, Statement, compiled
 from src.listings.models import Listing
 
@@ -38,7 +39,7 @@ FACET_CAP = 10_000
 MOST_VALUES = 50
 YEARS_IN_A_BAND = 5
 # 1, 2, 5, 10, 20 …: three bands to each power of ten, in any currency.
-PRICE_EDGES = [step * 10**power for power in range(16) for step in (1, 2, 5)]
+PRICE_EDGES = [*(step * 10**power for power in range(15) for step in (1, 2, 5)), LARGEST_AMOUNT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +87,22 @@ def of_years(name: str, column: Any) -> Facet:
     return Facet(column, _choosing(name), bands=bands)
 
 
-def asked_price() -> ColumnElement[int]:
-    """The price in minor units of the asked currency; null where it is in another."""
-    return case((Listing.currency == bindparam("currency", type_=Text), Listing.price_amount), else_=null())
+def asked_price() -> ColumnElement[Any]:
+    """The price in minor units of the asked currency, exactly; null where there is no rate for it."""
+    place = func.array_position(bindparam("priced_currencies", type_=ARRAY(Text)), Listing.currency)
+    weights: Any = Grouping(bindparam("priced_weights", type_=ARRAY(Numeric)))
+    return Listing.price_amount * weights[place]
 
 
-def _price_band(price: ColumnElement[int]) -> ColumnElement[int]:
-    edges = literal_column(f"'{{{','.join(map(str, PRICE_EDGES))}}}'", ARRAY(BigInteger))
-    return func.width_bucket(price, cast(edges, ARRAY(BigInteger)), type_=Integer())
+def _price_band(price: ColumnElement[Any]) -> ColumnElement[int]:
+    edges = literal_column(f"'{{{','.join(map(str, PRICE_EDGES))}}}'", ARRAY(Numeric))
+    return func.width_bucket(price, cast(edges, ARRAY(Numeric)), type_=Integer())
 
 
 def _price_limits(number: int) -> tuple[int, int]:
-    """Of the band between this edge, counted from one, and the next."""
-    return PRICE_EDGES[number - 1], PRICE_EDGES[number] - 1
+    """Of the band between this edge, counted from one, and the next; the first is below the smallest unit."""
+    edges = [0, *PRICE_EDGES, LARGEST_AMOUNT + 1]
+    return edges[number], edges[number + 1] - 1
 
 
 LISTING_FACETS: Mapping[str, Facet] = {
@@ -126,7 +130,7 @@ def statement(shape: "Shape", wanted: Mapping[str, Facet]) -> Statement:
     for number, (left_out, names) in enumerate(_readings(shape.given, wanted).items()):
         read = _reading(shape, left_out, {name: wanted[name] for name in names}).cte(f"read_{number}")
         which = literal_column(str(number), Integer).label("number")
-        size = select(null().label("facet"), cast(null(), Text).label("value"), which, func.count().label("count"))
+        size: Any = select(null().label("facet"), cast(null(), Text).label("value"), which, func.count().label("count"))
         parts.append(size.select_from(read))
         parts += [_counts(read, name, wanted[name]) for name in names]
     counted = union_all(*parts).subquery("counted")
@@ -147,7 +151,7 @@ def _counts(read: CTE, name: str, facet: Facet) -> Select[Any]:
     rows = select(read).where(read.c[name].is_not(None)).limit(FACET_CAP).subquery()
     column = rows.c[name]
     grouped = _banded(column, facet.bands) if facet.bands else _spelled(column, rows.c.get(_key(name), column))
-    order = (literal_column("count").desc(), literal_column("value"), literal_column("number"))
+    order: tuple[Any, ...] = (literal_column("count").desc(), literal_column("value"), literal_column("number"))
     found = grouped.order_by(*order).limit(MOST_VALUES).subquery()
     return select(literal_column(f"'{name}'", Text).label("facet"), *found.c)
 
@@ -155,7 +159,8 @@ def _counts(read: CTE, name: str, facet: Facet) -> Select[Any]:
 def _banded(column: Any, bands: Bands) -> Select[Any]:
     number = bands.number(column)
     value = cast(null(), Text).label("value")
-    return select(value, number.label("number"), func.count().label("count")).group_by(number)
+    counted: Any = select(value, number.label("number"), func.count().label("count"))
+    return counted.group_by(number)  # type: ignore[no-any-return]
 
 
 def _spelled(value: Any, key: Any) -> Select[Any]:
@@ -165,7 +170,8 @@ def _spelled(value: Any, key: Any) -> Select[Any]:
     written: Any = func.array_agg(aggregate_order_by(each.value, each["count"].desc(), each.value), type_=ARRAY(Text))
     count = cast(func.sum(each["count"]), BigInteger)
     number = cast(null(), Integer).label("number")
-    return select(cast(written[1], Text).label("value"), number, count.label("count")).group_by(each.key)
+    counted: Any = select(cast(written[1], Text).label("value"), number, count.label("count"))
+    return counted.group_by(each.key)  # type: ignore[no-any-return]
 
 
 def answer(rows: Sequence[Row], given: Iterable[str], wanted: Mapping[str, Facet]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ change would find, with the very conditions of a search; a third, where need be,
 """
 
 import asyncio
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     Double,
     Select,
@@ -38,9 +40,10 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from src.core.pagination import TOTAL_CAP, capped
 from src.core.reads import Reader, Statement, compiled
 from src.listings import typos
-from src.listings.conditions import Values, centre, column_name, given, values
+from src.listings.conditions import PRICE_LIMITS, Columns, Compared, Values, centre, column_name, given, values
 from src.listings.filters import ListingSearch
 from src.listings.models import EARTH_RADIUS_KM, Listing
+from src.listings.prices import Prices, are_limited
 
 if TYPE_CHECKING:
     from src.listings.search import Shape
@@ -51,6 +54,8 @@ MOST_PAIRS = 45
 # Beyond that an empty page without advice is better than a slow one.
 PATIENCE_SECONDS = 1.0
 _METRE = 1000
+# A limit that is compared as it is.
+_PLAIN = Compared(None)
 
 # What goes with a parameter that is left out, if it has this value (None: any).
 _DEPENDENT: Mapping[str, Mapping[str, Any]] = {
@@ -76,20 +81,39 @@ class Candidate:
         return {name: None if value is None else str(value) for name, value in self.changes.items()}
 
 
-async def cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A search that found nothing, the values of its conditions, and what it compares prices by."""
+
+    shape: "Shape"
+    named: Values
+    prices: Prices | None
+
+    @property
+    def search(self) -> ListingSearch:
+        """What was asked."""
+        return self.shape.search
+
+    @property
+    def columns(self) -> Columns:
+        """What its parameters are compared with."""
+        return self.shape.catalogue.column()
+
+
+async def cheapest(reader: Reader, shape: "Shape", named: Values, prices: Prices | None) -> list[dict[str, Any]]:
     """The two cheapest changes as clients read them, the cheapest first; none if it takes too long to find them."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await _cheapest(reader, shape, named)
+            return await _cheapest(reader, Nothing(shape, named, prices))
     except TimeoutError:
         structlog.get_logger(__name__).warning("relaxations_took_too_long", given=shape.given)
         return []
 
 
-async def _cheapest(reader: Reader, shape: "Shape", named: Values) -> list[dict[str, Any]]:
-    found = await _look(reader, shape, named)
-    counted = await _count(reader, shape, named, [*_left_out(shape, 1), *_candidates(shape, found)], found)
-    told = best(counted) or best(await _count(reader, shape, named, [*_left_out(shape, 2)], found))
+async def _cheapest(reader: Reader, nothing: Nothing) -> list[dict[str, Any]]:
+    found = await _look(reader, nothing)
+    counted = await _count(reader, nothing, [*_left_out(nothing, 1), *_candidates(nothing, found)], found)
+    told = best(counted) or best(await _count(reader, nothing, [*_left_out(nothing, 2)], found))
     return [
         {"parameters": candidate.parameters, "cost": round(candidate.cost, 4), "total": capped(total)}
         for candidate, total in told
@@ -106,30 +130,30 @@ def best(counted: Iterable[tuple[Candidate, int]]) -> list[tuple[Candidate, int]
     return list(of_filter.values())[:MOST_TOLD]
 
 
-def _left_out(shape: "Shape", count: int) -> Iterator[Candidate]:
+def _left_out(nothing: Nothing, count: int) -> Iterator[Candidate]:
     """So many filters left out at once."""
-    columns = shape.catalogue.column()
     filters: dict[str, list[str]] = {}
-    for parameter in shape.given:
-        filters.setdefault(column_name(parameter, columns), []).append(parameter)
+    for parameter in nothing.shape.given:
+        filters.setdefault(column_name(parameter, nothing.columns), []).append(parameter)
     for names in islice(combinations(filters, count), MOST_PAIRS):
         parameters = [parameter for name in names for parameter in filters[name]]
-        yield from _candidate(shape.search, " ".join(names), dict.fromkeys(parameters), count)
+        yield from _candidate(nothing.search, " ".join(names), dict.fromkeys(parameters), count)
 
 
-def _candidates(shape: "Shape", found: Mapping[str, str]) -> Iterator[Candidate]:
+def _candidates(nothing: Nothing, found: Mapping[str, str]) -> Iterator[Candidate]:
     """Limits that move, and fewer words."""
-    columns = shape.catalogue.column()
-    for name in _limits(shape):
+    search, columns = nothing.search, nothing.columns
+    for name in [*_limits(nothing.shape), *PRICE_LIMITS.intersection(nothing.shape.given)]:
         if name in found:
-            column = columns[column_name(name, columns)]
-            limit = _moved(name, getattr(shape.search, name), column.undo(Decimal(found[name]), shape.search))
-            yield from _candidate(shape.search, column_name(name, columns), {name: limit}, _cost(shape, name, limit))
+            limit, column = getattr(search, name), columns.get(column_name(name, columns), _PLAIN)
+            moved = _moved(name, limit, column.undo(Decimal(found[name]), search))
+            cost = float(abs(moved - limit) / (column.scale or max(abs(limit), 1)))
+            yield from _candidate(search, column_name(name, columns), {name: moved}, cost)
     if "near" in found:
-        yield from _wider(shape.search, float(found["near"]))
-    fewer = _fewer_words(shape)
+        yield from _wider(search, float(found["near"]))
+    fewer = _fewer_words(search)
     for words in fewer:
-        yield from _candidate(shape.search, "q", {"q": words}, 1 / len(fewer))
+        yield from _candidate(search, "q", {"q": words}, 1 / len(fewer))
 
 
 def _candidate(search: ListingSearch, name: str, changes: Changes, cost: float) -> Iterator[Candidate]:
@@ -166,11 +190,6 @@ def _moved(name: str, limit: float, nearest: Decimal) -> float:
     return ceil(nearest) if name.endswith("_max") else floor(nearest)
 
 
-def _cost(shape: "Shape", name: str, moved: float) -> float:
-    columns, limit = shape.catalogue.column(), getattr(shape.search, name)
-    return float(abs(moved - limit) / (columns[column_name(name, columns)].scale or max(abs(limit), 1)))
-
-
 def _wider(search: ListingSearch, chord: float) -> Iterator[Candidate]:
     """To the next metre, so that rounding leaves nothing out."""
     distance = 2 * EARTH_RADIUS_KM * asin(min(1, chord / (2 * EARTH_RADIUS_KM)))
@@ -178,19 +197,35 @@ def _wider(search: ListingSearch, chord: float) -> Iterator[Candidate]:
     yield from _candidate(search, "near", {"radius_km": radius}, (radius - search.radius_km) / search.radius_km)
 
 
-def _fewer_words(shape: "Shape") -> list[str]:
-    words = (shape.search.q or "").split()
+def _fewer_words(search: ListingSearch) -> list[str]:
+    words = (search.q or "").split()
     return [" ".join(words[:place] + words[place + 1 :]) for place in range(len(words))] if len(words) > 1 else []
 
 
-async def _look(reader: Reader, shape: "Shape", named: Values) -> dict[str, str]:
+async def _look(reader: Reader, nothing: Nothing) -> dict[str, str]:
     """The nearest value beyond each limit, the distance of the nearest listing, and what fewer words mean."""
-    fewer = _fewer_words(shape)
-    if not (fewer or _limits(shape) or "near" in shape.given):
+    shape, fewer = nothing.shape, _fewer_words(nothing.search)
+    if not (fewer or shape.currencies or _limits(shape) or "near" in shape.given):
         return {}
     words = {f"{part}_{place}": v for place, q in enumerate(fewer) for part, v in typos.asked(q).items()}
-    rows = await reader.fetch(_looking(shape, len(fewer)), named | words)
-    return {row["name"]: row["value"] for row in rows}
+    rows = await reader.fetch(_looking(shape, len(fewer)), nothing.named | words)
+    found = {row["name"]: row["value"] for row in rows}
+    return found | _nearest_prices(nothing, found)
+
+
+def _nearest_prices(nothing: Nothing, found: Mapping[str, str]) -> dict[str, str]:
+    """The nearest of all currencies, in whole units of the asked one."""
+    nearest = {}
+    for name in PRICE_LIMITS.intersection(nothing.shape.given) if nothing.prices else ():
+        worth = nothing.prices.conversion.worth
+        prices = [
+            worth[currency] * int(found[f"{name}_{number}"])
+            for number, currency in enumerate(nothing.prices.currencies)
+            if f"{name}_{number}" in found
+        ]
+        if prices:
+            nearest[name] = str(ceil(min(prices)) if name.endswith("_max") else floor(max(prices)))
+    return nearest
 
 
 @lru_cache(maxsize=1000)
@@ -198,8 +233,10 @@ def _looking(shape: "Shape", fewer: int) -> Statement:
     looks = [_nearest(shape, name) for name in _limits(shape)]
     if "near" in shape.given:
         rest = shape.without({"near"}).matching().where(Listing.sphere.is_not(None))
-        distance = Listing.sphere.op("<->", return_type=Double())(centre())
+        distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
         looks.append(_look_at("near", rest, distance, distance))
+    for name in PRICE_LIMITS.intersection(shape.given):
+        looks += [_nearest_price(shape, name, number) for number in range(shape.currencies or 0)]
     looks += [select(_text(f"q_{place}"), typos.meaning(f"_{place}").label("value")) for place in range(fewer)]
     found = union_all(*looks).subquery("found")
     return compiled(select(*found.c), is_selective=True)
@@ -214,6 +251,17 @@ def _nearest(shape: "Shape", name: str) -> Select[Any]:
     return _look_at(name, rest, compared.column, way)
 
 
+def _nearest_price(shape: "Shape", name: str, number: int) -> Select[Any]:
+    """In one currency, which an index has in order; what the other limit asks for holds."""
+    price: Any = Listing.price_amount
+    is_other_kept, way = price >= bindparam(f"price_low_{number}", type_=BigInteger), price.asc()
+    if name.endswith("_min"):
+        is_other_kept, way = price <= bindparam(f"price_high_{number}", type_=BigInteger), price.desc()
+    is_currency = Listing.currency == bindparam(f"price_currency_{number}", type_=Text)
+    rest = shape.without(PRICE_LIMITS).matching().where(is_currency, is_other_kept)
+    return _look_at(f"{name}_{number}", rest, price, way)
+
+
 def _look_at(name: str, rest: Select[Any], value: Any, way: Any) -> Select[Any]:
     first = rest.with_only_columns(cast(value, Text).label("value")).order_by(way).limit(1).subquery()
     return select(_text(name), first.c.value)
@@ -224,22 +272,27 @@ def _text(name: str) -> Any:
 
 
 async def _count(
-    reader: Reader, shape: "Shape", named: Values, candidates: Sequence[Candidate], found: Mapping[str, str]
+    reader: Reader, nothing: Nothing, candidates: Sequence[Candidate], found: Mapping[str, str]
 ) -> list[tuple[Candidate, int]]:
     """The candidates with how many listings each would find."""
     if not candidates:
         return []
-    meant = {words: found[f"q_{place}"] for place, words in enumerate(_fewer_words(shape))}
-    all_values, forms = dict(named), []
+    meant = {words: found[f"q_{place}"] for place, words in enumerate(_fewer_words(nothing.search))}
+    named, forms = dict(nothing.named), []
     for number, candidate in enumerate(candidates):
-        own = values(candidate.search, shape.catalogue.column())
-        if candidate.search.q:
-            own["q"] = meant.get(candidate.search.q, named["q"])
+        own = _own_values(nothing, candidate.search, meant)
         changed = tuple(name for name, value in own.items() if named[name] != value)
-        all_values |= {_renamed(name, number): own[name] for name in changed}
+        named |= {_renamed(name, number): own[name] for name in changed}
         forms.append((given(candidate.search), changed))
-    rows = await reader.fetch(_counting(shape, tuple(forms)), all_values)
+    rows = await reader.fetch(_counting(nothing.shape, tuple(forms)), named)
     return [(candidates[row["number"]], row["total"]) for row in rows]
+
+
+def _own_values(nothing: Nothing, search: ListingSearch, meant: Mapping[str, str]) -> Values:
+    own = values(search, nothing.columns)
+    if search.q:
+        own["q"] = meant.get(search.q, nothing.named["q"])
+    return own | (nothing.prices.limits(search) if nothing.prices and are_limited(search) else {})
 
 
 @lru_cache(maxsize=1000)
@@ -247,7 +300,7 @@ def _counting(shape: "Shape", forms: tuple[tuple[tuple[str, ...], tuple[str, ...
     counts = []
     for number, (names, changed) in enumerate(forms):
         found = _with_own_values(replace(shape, given=names).matching(), number, changed).limit(TOTAL_CAP + 1)
-        columns = (literal_column(str(number)).label("number"), func.count().label("total"))
+        columns: tuple[Any, ...] = (literal_column(str(number)).label("number"), func.count().label("total"))
         counts.append(select(*columns).select_from(found.subquery()))
     counted = union_all(*counts).subquery("counted")
     return compiled(select(*counted.c), is_selective=True)
@@ -265,5 +318,4 @@ def _with_own_values(found: Select[Any], number: int, changed: tuple[str, ...]) 
             return bindparam(_renamed(element.key, number), type_=element.type)
         return None
 
-    made: Select[Any] = replacement_traverse(found, {}, renamed)
-    return made
+    return typing.cast("Select[Any]", replacement_traverse(found, {}, renamed))

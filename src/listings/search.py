@@ -6,14 +6,16 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, bindparam, false, func, select, true
-from sqlalchemy.types import BigInteger, Double
+from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true
+from sqlalchemy.types import Double
 
-from src.core.pagination import TOTAL_CAP, after, capped, decode_cursor, encode_cursor
+from src.core.pagination import TOTAL_CAP, capped, decode_cursor, encode_cursor
 from src.core.reads import Reader, Row, Statement, compiled
-from src.listings import facets, kinds, ranking, relaxations, typos
+from src.geo import service as geo
+from src.listings import facets, kinds, prices, ranking, relaxations, typos
 from src.listings.conditions import (
     LISTING_COLUMNS,
+    PRICE_LIMITS,
     Columns,
     Values,
     centre,
@@ -26,15 +28,9 @@ from src.listings.conditions import (
 from src.listings.facets import Facet
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
+from src.listings.orders import Order, PriceOrder, RelevanceOrder
+from src.listings.prices import Prices
 from src.listings.queries import document, documents, is_of, representations
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Sort keys, all the same way; the last one is unique."""
-
-    keys: tuple[ColumnElement[Any], ...]
-    is_descending: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,13 +52,15 @@ class Catalogue:
 
 
 EVERYTHING = Catalogue()
+# A cursor begins with the rates that its search began with.
+_RATES: ColumnElement[str] = literal_column("''", Text)
 
 _distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
 ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
-    "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
-    "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
-    "relevance": Order((ranking.score(words_query()), Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "price_asc": PriceOrder(),
+    "price_desc": PriceOrder(is_descending=True),
+    "relevance": RelevanceOrder(),
     "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
@@ -76,12 +74,14 @@ class Shape:
     order: str
     is_continued: bool
     is_explained: bool
+    # In how many currencies there are prices within the limits; None without limits.
+    currencies: int | None
     search: ListingSearch = field(compare=False)
 
     @property
-    def has_words(self) -> bool:
-        """Words take a question to the vocabulary, so what is found is shown by the same statement."""
-        return "q" in self.given
+    def is_looked_up(self) -> bool:
+        """Words and cities take a question before the search, so what is found is shown by the same statement."""
+        return "q" in self.given or "city" in self.given
 
     def without(self, names: Collection[str]) -> "Shape":
         """The same search, these parameters left out."""
@@ -90,7 +90,9 @@ class Shape:
     def matching(self, also: Iterable[str] = ()) -> Select[Any]:
         """The ids of what is found; with the kind's table if a parameter, the order or `also` is about one of it."""
         catalogue = self.catalogue
-        wanted = conditions(self.search, catalogue.column(), self.given)
+        wanted = [*conditions(self.search, catalogue.column(), self.given)]
+        if self.currencies is not None and PRICE_LIMITS.intersection(self.given):
+            wanted.append(prices.are_within(self.currencies))
         matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
         if catalogue.only is None:
             return matching
@@ -109,32 +111,29 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     Raises:
         BadCursor: the cursor is not of this search.
     """
-    keys = catalogue.order(search.order()).keys
-    scope = f"{catalogue.only}:{search.scope()}"
-    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search.explain, search)
-    named = {**values(search, catalogue.column()), "limit": search.limit + 1}
-    if search.q:
-        named["q"] = await typos.meant(reader, search.q)
-    if search.cursor is not None:
-        named |= {f"last_{number}": key for number, key in enumerate(decode_cursor(scope, search.cursor, keys))}
+    scope, keys = f"{catalogue.only}:{search.scope()}", (_RATES, *catalogue.order(search.order()).keys)
+    rates, *last = decode_cursor(scope, search.cursor, keys) if search.cursor is not None else [""]
+    asked = await prices.asked(reader, search, rates, is_continued=bool(last)) if prices.are_asked(search) else None
+    shape = _shape(search, catalogue, asked, is_continued=bool(last))
+    named = await _named(reader, search, catalogue, asked, last)
     found = await reader.fetch(_statement(shape), named)
     hits = [row for row in found if row["id"] is not None]
-    shown = hits[: search.limit]
-    cursor = None
+    shown, cursor, rates = hits[: search.limit], None, asked.rates if asked else ""
     if len(hits) > search.limit:
-        cursor = encode_cursor(scope, [shown[-1][f"key_{number}"] for number in range(len(keys))])
-    more = await _more(reader, shape, named, found[0]["total"])
-    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"], **more)
+        cursor = encode_cursor(scope, [rates, *(shown[-1][f"key_{number}"] for number in range(len(keys) - 1))])
+    more = await _more(reader, shape, named, asked, found[0]["total"])
+    whole = await _documents(reader, shape, shown)
+    return page_of(whole, cursor, found[0]["total"], exchange_rates_id=rates or None, **more)
 
 
-async def _more(reader: Reader, shape: Shape, named: Values, total: int) -> dict[str, Any]:
+async def _more(reader: Reader, shape: Shape, named: Values, asked: Prices | None, total: int) -> dict[str, Any]:
     """The facets asked for, and a way out where nothing is found."""
     more: dict[str, Any] = {}
-    if names := tuple(getattr(shape.search, "facets", ())):
+    if names := shape.search.counted():
         wanted = {name: shape.catalogue.facets[name] for name in names}
         more["facets"] = facets.answer(await reader.fetch(_facets(shape, names), named), shape.given, wanted)
     if total == 0 and shape.given and not shape.is_continued:
-        more["relaxations"] = await relaxations.cheapest(reader, shape, named)
+        more["relaxations"] = await relaxations.cheapest(reader, shape, named, asked)
     return more
 
 
@@ -143,8 +142,27 @@ def _facets(shape: Shape, names: tuple[str, ...]) -> Statement:
     return facets.statement(shape, {name: shape.catalogue.facets[name] for name in names})
 
 
+def _shape(search: ListingSearch, catalogue: Catalogue, asked: Prices | None, *, is_continued: bool) -> Shape:
+    currencies = len(asked.currencies) if asked and prices.are_limited(search) else None
+    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, search)
+
+
+async def _named(
+    reader: Reader, search: ListingSearch, catalogue: Catalogue, asked: Prices | None, last: list[Any]
+) -> Values:
+    named = {**values(search, catalogue.column()), "limit": search.limit + 1}
+    named |= {f"last_{number}": key for number, key in enumerate(last)}
+    if asked:
+        named |= asked.values(search, last)
+    if search.city:
+        named["city_ids"] = await geo.cities_with_keys(reader, named["city"])
+    if search.q:
+        named["q"] = await typos.meant(reader, search.q)
+    return named
+
+
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
-    if not shape.has_words:
+    if not shape.is_looked_up:
         return await documents(reader, [row["id"] for row in shown], shape.catalogue.only)
     whole = map(document, shown)
     if shape.is_explained:
@@ -158,22 +176,17 @@ def _statement(shape: Shape) -> Statement:
 
     One row at least: the total is there even if the page is empty.
     """
-    order = shape.catalogue.order(shape.order)
-    matching = shape.matching()
-    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
-    last = [bindparam(f"last_{number}", type_=key.type) for number, key in enumerate(order.keys)]
-    found = after(
-        matching.add_columns(*keys), order.keys, last if shape.is_continued else None, descending=order.is_descending
-    )
-    hits = found.limit(bindparam("limit", type_=BigInteger)).subquery("hit")
-    if shape.has_words:
+    order, within = shape.catalogue.order(shape.order), shape.matching()
+    # An order by price begins and ends at its limits.
+    matching = shape.without(PRICE_LIMITS).matching() if isinstance(order, PriceOrder) else within
+    hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
+    if shape.is_looked_up:
         hits = _shown(shape, hits)
-    total = (
-        select(func.count().label("total")).select_from(matching.limit(TOTAL_CAP + 1).subquery()).subquery("counted")
-    )
+    counted = select(func.count().label("total")).select_from(within.limit(TOTAL_CAP + 1).subquery())
+    total = counted.subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
-    ways = [hits.c[key.name].desc() if order.is_descending else hits.c[key.name].asc() for key in keys]
-    return compiled(both.order_by(*ways), is_selective=True)
+    keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
+    return compiled(both.order_by(*order.ways(keys)), is_selective=True)
 
 
 def _shown(shape: Shape, hits: Subquery) -> Subquery:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, bindparam, or_, select, true, union, union_all
+from sqlalchemy import ColumnElement, Select, Uuid, and_, bindparam, or_, select, true, union, union_all
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import Integer
 
@@ -23,7 +23,7 @@ from src.listings.queries import Sight, sight_of
 
 PRICE_POINTS = 2
 # Of those with the nearest prices, either way.
-_NEAREST = 100
+_NEAREST = 50
 
 
 async def find(reader: Reader, listing_id: UUID, viewer: Actor | None, limit: int) -> list[bytes]:
@@ -68,8 +68,8 @@ def _alike(kind: Kind, origin: Any) -> Select[Any]:
 
 
 def _is_eligible(kind: Kind, origin: Any) -> ColumnElement[bool]:
-    same_purpose = Listing.purpose == origin.purpose
-    return Listing.is_public & queries.is_of(kind.name) & same_purpose & (Listing.id != origin.id)
+    is_other = Listing.id != origin.id
+    return and_(Listing.is_public, queries.is_of(kind.name), Listing.purpose == origin.purpose, is_other)
 
 
 def _of_like_price(kind: Kind, origin: Any) -> list[Select[Any]]:

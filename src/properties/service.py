@@ -12,8 +12,9 @@ from src.listings.conditions import Compared, years
 from src.listings.facets import LISTING_FACETS, of_values, of_years
 from src.listings.kinds import is_same, nearness, object_of
 from src.listings.models import Listing, ListingKind, PhraseKind
+from src.listings.orders import Order
 from src.listings.schemas import ListingFields
-from src.listings.search import Catalogue, Order
+from src.listings.search import Catalogue
 from src.properties.models import Property, PropertyType, area
 from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
 
@@ -79,7 +80,7 @@ class PropertyKind(kinds.Kind):
 
     def similarity(self, origin: Any, details: Any) -> ColumnElement[Any]:
         """Type 1, sub type 1, bedrooms 1; up to 2 for the size, and up to 3 for the place: 1.5 at two kilometres."""
-        kilometres = func.cube_distance(Listing.sphere, origin.sphere, type_=Double())
+        kilometres: Any = func.cube_distance(Listing.sphere, origin.sphere, type_=Double())
         place = func.coalesce(HALF_KM / (HALF_KM + kilometres), 0)
         same = ("property_type", "property_sub_type", "bedrooms_total")
         shared = [is_same(getattr(Property, name), getattr(details, name)) for name in same]
@@ -116,7 +117,7 @@ def draft(data: PropertyCreate) -> tuple[ListingFields, dict[str, Any]]:
 
 # So far away the place is worth half.
 HALF_KM = 2
-MOST_LOOK_ALIKES = 200
+MOST_LOOK_ALIKES = 100
 
 kind = PropertyKind()
 kinds.register(kind)

@@ -14,9 +14,10 @@ from src.listings.conditions import Compared, lowered, years
 from src.listings.facets import LISTING_FACETS, of_names, of_values, of_years
 from src.listings.kinds import is_same
 from src.listings.models import Listing, ListingKind, PhraseKind
+from src.listings.orders import Order
 from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
-from src.listings.search import Catalogue, Order
+from src.listings.search import Catalogue
 from src.vehicles.models import KM_PER_MILE, ItemCondition, MileageUnit, Vehicle, mileage_order, year_order
 from src.vehicles.schemas import VehicleCreate, VehicleFields, VehicleListing, VehicleSearch
 from src.vehicles.vin import LENGTH, judge
@@ -98,7 +99,7 @@ class VehicleKind(kinds.Kind):
 
 # A model year further away is that much less of a point.
 YEARS_OF_A_POINT = 4
-MOST_LOOK_ALIKES = 300
+MOST_LOOK_ALIKES = 100
 _JUDGED = {"vin", "make", "model_year"}
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import update
 from src.core import database
 from src.listings import relaxations
 from src.listings.models import Listing, ListingStatus
+from tests.exchange_rates.rates import add
 from tests.factories import vehicle_data
 from tests.listings.published import publish
 
@@ -202,6 +203,21 @@ async def test_a_budget_moves_just_as_far_as_it_must(client: AsyncClient) -> Non
     ]
 
 
+async def test_a_budget_moves_to_the_nearest_price_in_any_currency(client: AsyncClient) -> None:
+    await add(rates={"USD": "0.0064", "JPY": "0.99"})
+    dollars = {"price": {"amount": 7, "currency": "USD"}}
+    await publish(
+        Car("Toyota", None, 2012, 1, 1100, 9.0).draft() | dollars, Car("Toyota", None, 2012, 1, 1095, 9.0).draft()
+    )
+    # Seven cents are 1093.75 santim.
+    [told] = (await ask(client, {"price_max": 1000}))["relaxations"]
+    assert told == {"parameters": {"price_max": "1094"}, "cost": 0.094, "total": {"value": 1, "capped": False}}
+    [told] = (await ask(client, {"price_min": 2000}))["relaxations"]
+    assert told["parameters"] == {"price_min": "1095"}
+    [told] = (await ask(client, {"price_min": 10, "price_max": 6, "currency": "USD"}))["relaxations"]
+    assert told["parameters"] in ({"price_min": "7"}, {"price_min": None, "price_max": None})
+
+
 async def test_a_mileage_moves_in_the_unit_that_was_asked_for(client: AsyncClient) -> None:
     await publish(Car("Toyota", None, 2012, 16_100, 1, 9.0).draft())
     query = {"mileage_max": 10_000, "mileage_unit": "mi"}
@@ -262,17 +278,19 @@ async def test_D08_advice_is_two_queries_or_three_however_many_filters(
 ) -> None:
     await publish(Car("Toyota", "red", 2012, 1, 100, 9.0).draft())
     many = {
-        "price_min": 90,
-        "price_max": 95,
         "model_year_min": 2000,
         "model_year_max": 2012,
-        "mileage_max": 5,
+        "mileage_max": 0,
         "make": "toyota",
         "color": "red",
         "near": "9,38",
         "negotiable": "false",
     }
-    for query, expected in (({"price_max": 50}, 3), (many, 3), (many | {"make": "lada"}, 4)):
+    for query, expected in (
+        ({"mileage_max": 0}, 3),
+        (many, 3),
+        (many | {"make": "lada", "color": "pink", "mileage_max": 5}, 4),
+    ):
         with count_queries() as statements:
             assert (await ask(client, query))["relaxations"]
         assert len(statements) == expected, statements
