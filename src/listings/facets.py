@@ -91,7 +91,8 @@ def asked_price() -> ColumnElement[Any]:
     """The price in minor units of the asked currency, exactly; null where there is no rate for it."""
     place = func.array_position(bindparam("priced_currencies", type_=ARRAY(Text)), Listing.currency)
     weights: Any = Grouping(bindparam("priced_weights", type_=ARRAY(Numeric)))
-    return Listing.price_amount * weights[place]
+    price: ColumnElement[Any] = Listing.price_amount * weights[place]
+    return price
 
 
 def _price_band(price: ColumnElement[Any]) -> ColumnElement[int]:

@@ -215,14 +215,12 @@ async def _look(reader: Reader, nothing: Nothing) -> dict[str, str]:
 
 def _nearest_prices(nothing: Nothing, found: Mapping[str, str]) -> dict[str, str]:
     """The nearest of all currencies, in whole units of the asked one."""
-    nearest = {}
-    for name in PRICE_LIMITS.intersection(nothing.shape.given) if nothing.prices else ():
-        worth = nothing.prices.conversion.worth
-        prices = [
-            worth[currency] * int(found[f"{name}_{number}"])
-            for number, currency in enumerate(nothing.prices.currencies)
-            if f"{name}_{number}" in found
-        ]
+    if nothing.prices is None:
+        return {}
+    worth, currencies, nearest = nothing.prices.conversion.worth, enumerate(nothing.prices.currencies), {}
+    in_each = [(f"_{number}", worth[currency]) for number, currency in currencies]
+    for name in PRICE_LIMITS.intersection(nothing.shape.given):
+        prices = [each * int(found[name + suffix]) for suffix, each in in_each if name + suffix in found]
         if prices:
             nearest[name] = str(ceil(min(prices)) if name.endswith("_max") else floor(max(prices)))
     return nearest

@@ -252,7 +252,7 @@ async def test_D08_all_facets_are_one_query(
     path: str, names: list[str], client: AsyncClient, count_queries: Counting
 ) -> None:
     await publish(*map(car, CARS), home("residential", 3, 1999))
-    query = {"currency": "ETB", "city": ["Adama", "Addis Ababa"]}
+    query: dict[str, Any] = {"currency": "ETB", "city": ["Adama", "Addis Ababa"]}
     for more, expected in (({}, 2), ({"facets": names}, 3)):
         with count_queries() as statements:
             answer = await client.get(f"/api/v1/{path}", params=query | more)
