@@ -17,7 +17,7 @@ from src.core import database
 from src.listings import relaxations
 from src.listings.models import Listing, ListingStatus
 from tests.exchange_rates.rates import add
-from tests.factories import vehicle_data
+from tests.factories import property_data, vehicle_data
 from tests.listings.published import publish
 
 Counting = Callable[[], AbstractContextManager[list[str]]]
@@ -301,3 +301,32 @@ async def test_advice_that_takes_too_long_is_left_out(client: AsyncClient, monke
     await publish(Car("Toyota", None, 2012, 1, 108, 9.0).draft())
     body = await ask(client, {"price_max": 100})
     assert (body["items"], body["relaxations"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameters", "cost"),
+    [
+        ({"living_area_m2_min": 100}, {"living_area_m2_min": "85.5"}, 0.145),
+        ({"bedrooms_total_min": 3}, {"bedrooms_total_min": "2"}, 0.3333),
+        ({"bedrooms_total": [3, 4]}, {"bedrooms_total": None}, 1),
+        ({"year_built_min": 2005}, {"year_built_min": "1999"}, 0.6),
+        ({"year_built_min": 2015}, {"year_built_min": None}, 1),
+        ({"city": ["Paris"]}, {"city": None}, 1),
+        ({"city": ["Adama"], "pets_allowed": "true"}, {"pets_allowed": None}, 1),
+        ({"bbox": "0,0,1,1"}, {"bbox": None}, 1),
+        ({"polygon": "_ibE_ibE_ibE??_ibE~hbE~hbE"}, {"polygon": None}, 1),
+        ({"availability_date_max": "2026-01-01"}, {"availability_date_max": None}, 1),
+        ({"features": ["alarm"], "sort": "area_desc"}, {"features": None}, 1),
+        ({"near": "9,38.8", "radius_km": 8}, {"radius_km": "11.12"}, 0.39),
+    ],
+)
+async def test_each_sort_of_filter_can_be_relaxed(
+    asked: Query, parameters: Query, cost: float, client: AsyncClient
+) -> None:
+    facts = {"property_type": "residential", "living_area_m2": 85.5, "bedrooms_total": 2, "year_built": 1999}
+    place = {"country": "ET", "city": "Adama", "latitude": 9.1, "longitude": 38.8}
+    await publish(property_data(property=facts, location=place))
+    told = (await client.get("/api/v1/properties", params=asked)).json()["relaxations"]
+    assert [(item["parameters"], item["cost"]) for item in told] == [(parameters, cost)]
+    body = (await client.get("/api/v1/properties", params=changed(asked, parameters))).json()
+    assert body["total"] == told[0]["total"] == {"value": 1, "capped": False}
