@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
@@ -34,7 +34,7 @@ class Car:
     mileage: int | None
     amount: int
     latitude: float
-    words: tuple[str, ...] = field(default=("red", "blue"))
+    words: tuple[str, ...] = ("tiger", "monkey")
 
     def draft(self) -> dict[str, Any]:
         new = {"item_condition": "new"} if self.mileage is None else {}
@@ -153,24 +153,24 @@ cars_drawn = st.lists(
         mileage=st.sampled_from([None, 0, 10, 5000, 90_000]),
         amount=st.integers(50, 400),
         latitude=st.sampled_from([9.0, 9.1, 9.5, 10.0, 16.0]),
-        words=st.sampled_from([("red", "blue"), ("blue", "green"), ("green",)]),
+        words=st.sampled_from([("tiger", "monkey"), ("monkey", "falcon"), ("falcon",)]),
     ),
     min_size=1,
     max_size=8,
 )
-queries_drawn = st.fixed_dictionaries(
-    {},
-    optional={
-        "price_max": st.integers(20, 200),
-        "price_min": st.integers(100, 300),
-        "model_year_min": st.integers(2005, 2025),
-        "model_year_max": st.integers(1995, 2010),
-        "mileage_max": st.sampled_from([0, 5, 4000]),
-        "make": st.sampled_from([["toyota"], ["lada", "fiat"], ["bmw"]]),
-        "color": st.sampled_from([["red"], ["pink"]]),
-        "near": st.sampled_from(["9,38", "8.8,38.2"]),
-        "q": st.sampled_from(["red green", "blue thing", "green blue thing", "white"]),
-    },
+FILTERS_DRAWN: dict[str, st.SearchStrategy[Any]] = {
+    "price_max": st.integers(20, 200),
+    "price_min": st.integers(100, 300),
+    "model_year_min": st.integers(2005, 2025),
+    "model_year_max": st.integers(1995, 2010),
+    "mileage_max": st.sampled_from([0, 5, 4000]),
+    "make": st.sampled_from([["toyota"], ["lada", "fiat"], ["bmw"]]),
+    "color": st.sampled_from([["red"], ["pink"]]),
+    "near": st.sampled_from(["9,38", "8.8,38.2"]),
+    "q": st.sampled_from(["tiger falcon", "monkey thing", "falcon monkey thing", "walrus"]),
+}
+queries_drawn = st.sets(st.sampled_from(sorted(FILTERS_DRAWN)), min_size=1, max_size=4).flatmap(
+    lambda names: st.fixed_dictionaries({name: FILTERS_DRAWN[name] for name in sorted(names)})
 )
 
 
