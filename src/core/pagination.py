@@ -41,16 +41,66 @@ class Total(Schema):
     capped: bool = Field(description="True: there are more than `value`")
 
 
+class FacetValue(Schema):
+    """A value that the parameter of the facet's name takes, or a band for its `_min` and `_max`."""
+
+    value: str | None = Field(max_length=120, examples=["Toyota"])
+    min: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
+    max: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
+    count: int = Field(ge=1, le=2**31 - 1)
+
+
+class Facet(Schema):
+    """What there is to choose from, under all filters but those on the facet itself."""
+
+    values: list[FacetValue] = Field(max_length=50, description="Bands upwards, values with the most first")
+    is_capped: bool = Field(description="True: only 10,000 of those were counted")
+
+
+class Relaxation(Schema):
+    """A search that finds something, and how far it is from the one that found nothing."""
+
+    parameters: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=2000)] | None] = Field(
+        min_length=1,
+        max_length=10,
+        description="Query parameters to replace; null: to leave out",
+        examples=[{"price_max": "216000000"}],
+    )
+    cost: float = Field(
+        ge=0,
+        le=10,
+        description="The share of a limit that it moves by (years: tenths), or of the words that it drops; 1 for a "
+        "filter that is left out",
+        examples=[0.08],
+    )
+    total: Total
+
+
 class SearchPage(Page[T], Generic[T]):
     """One page of search results."""
 
     total: Total
+    facets: dict[Annotated[str, Field(max_length=60)], Facet] = Field(
+        default_factory=dict, max_length=10, description="Those asked for with `facets`; left out if none are"
+    )
+    relaxations: list[Relaxation] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Only where filters leave nothing: the cheapest ways to find something, each about another filter",
+    )
     exchange_rates_id: UUID | None = Field(
         description="The rates that prices were compared by (`GET /exchange-rates/{id}`), on every page of a search"
     )
 
 
 TOTAL_CAP = 1000
+
+
+def capped(total: int) -> dict[str, Any]:
+    """A `Total` of what was counted as far as one more than the cap."""
+    return {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
+
+
 # Python's decoder would also take `+/`, the other alphabet of base64, and so two spellings of one cursor.
 _SPELLING = re.compile("[A-Za-z0-9_.-]+")
 

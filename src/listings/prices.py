@@ -26,8 +26,8 @@ _present_until = 0.0
 
 
 def are_asked(search: ListingSearch) -> bool:
-    """Whether the search compares prices or sorts by them."""
-    return search.order() in ORDERS or are_limited(search)
+    """Whether the search compares prices, sorts by them or counts them."""
+    return search.order() in ORDERS or are_limited(search) or "price" in search.counted()
 
 
 def are_limited(search: ListingSearch) -> bool:
@@ -51,7 +51,15 @@ class Prices:
             behind = Place(*last) if last else None
             lanes = self.conversion.lanes(*limits, behind=behind, is_descending=search.order() == "price_desc")
             named |= lane_values(lanes)
-        ranges = self.conversion.price_range(*limits)
+        if "price" in search.counted():
+            weights = self.conversion.weights
+            named |= {"priced_currencies": list(weights), "priced_weights": list(weights.values())}
+        return named | self.limits(search)
+
+    def limits(self, search: ListingSearch) -> dict[str, Any]:
+        """The values that `are_within` names."""
+        named: dict[str, Any] = {}
+        ranges = self.conversion.price_range(search.price_min, search.price_max)
         each = zip(ranges.currencies, ranges.lows, ranges.highs, strict=True)
         known = {currency: (low, high) for currency, low, high in each}
         for number, currency in enumerate(self.currencies):

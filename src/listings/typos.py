@@ -21,15 +21,24 @@ async def meant(reader: Reader, q: str) -> str:
     wanted = query_words(q)
     if not any(word.word for word in wanted):
         return " & ".join(f"({word.query})" for word in wanted)
-    columns = {name: [getattr(word, name) for word in wanted] for name in QueryWord._fields}
-    [row] = await reader.fetch(_asked(), columns)
+    [row] = await reader.fetch(_asked(), asked(q))
     return str(row["meant"])
+
+
+def asked(q: str) -> dict[str, list[str]]:
+    """The values that `meaning` names."""
+    wanted = query_words(q)
+    return {name: [getattr(word, name) for word in wanted] for name in QueryWord._fields}
+
+
+def meaning(suffix: str = "") -> ColumnElement[str]:
+    """What `meant` gives, as an expression whose parameters, with this suffix, are of `asked`."""
+    return cast(func.words_query(*(bindparam(name + suffix, type_=ARRAY(Text)) for name in QueryWord._fields)), Text)
 
 
 @cache
 def _asked() -> Statement:
-    columns = [bindparam(name, type_=ARRAY(Text)) for name in QueryWord._fields]
-    return compiled(select(cast(func.words_query(*columns), Text).label("meant")))
+    return compiled(select(meaning().label("meant")))
 
 
 def words_query(q: str) -> ColumnElement[Any]:
