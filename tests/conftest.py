@@ -42,6 +42,7 @@ from src.core import clock, config, database, embedded, rate_limit, reads, redis
 config.Settings.model_config["env_file"] = None
 
 from src.exchange_rates import service as exchange_rates  # noqa: E402
+from src.listings import prices  # noqa: E402
 from src.main import create_app  # noqa: E402
 from tests import contract  # noqa: E402
 from tests.factories import World  # noqa: E402
@@ -114,6 +115,7 @@ def _fresh_process() -> None:
     clock.reset()
     revocation.forget()
     exchange_rates.forget()
+    prices.forget()
 
 
 @pytest.fixture

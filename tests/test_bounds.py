@@ -6,7 +6,6 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from itertools import cycle
-from re import _parser as parser
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +17,8 @@ import src
 from tests.factories import Person, World
 from tests.test_input import JSON, bodies, leaves, parameters, pointer, replaced
 
+# Private, and typed or not as other packages import it.
+parser = importlib.import_module("re._parser")
 SIZE = 50_000
 # Each drives some backtracking pattern for addresses, slugs, numbers, dates or links beyond all time.
 ADVERSARIAL = (

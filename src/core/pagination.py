@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field, TypeAdapter
@@ -44,6 +45,9 @@ class SearchPage(Page[T], Generic[T]):
     """One page of search results."""
 
     total: Total
+    exchange_rates_id: UUID | None = Field(
+        description="The rates that prices were compared by (`GET /exchange-rates/{id}`), on every page of a search"
+    )
 
 
 TOTAL_CAP = 1000

@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, any_, bindparam, cast, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import TSQUERY, array
 from sqlalchemy.orm import aliased
-from sqlalchemy.types import ARRAY, Boolean, Double, Text
+from sqlalchemy.types import ARRAY, Boolean, Double, Text, UserDefinedType
 
 from src.core.text import name_key
 from src.geo import service as geo
-from src.listings.filters import ListingSearch, numbers
+from src.listings.filters import ListingSearch
 from src.listings.models import EARTH_RADIUS_KM, Cube, Listing
+from src.listings.places import numbers, ring
 
 Values = dict[str, Any]
 
@@ -54,9 +55,8 @@ def lowered(column: Any) -> Compared:
 
 LISTING_COLUMNS: Columns = {
     name: Compared(getattr(Listing, name))
-    for name in ("kind", "purpose", "rent_period", "currency", "negotiable", "country", "owner_id", "language")
+    for name in ("kind", "purpose", "rent_period", "negotiable", "country", "owner_id", "language")
 } | {
-    "price": Compared(Listing.price_amount),
     "features": Compared(Listing.features),
     "region": lowered(Listing.region),
     "subdivision": lowered(Listing.subdivision),
@@ -114,6 +114,40 @@ def _box_values(search: ListingSearch) -> Values:
     return dict(zip(("west", "south", "east", "north"), numbers(search.bbox, 4), strict=True))
 
 
+class _Polygon(UserDefinedType[str]):
+    """PostgreSQL's polygon."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "polygon"
+
+
+def _in_area() -> ColumnElement[bool]:
+    # The box around it is what the index knows.
+    west, south, east, north = (bindparam(f"area_{name}", type_=Double) for name in ("west", "south", "east", "north"))
+    drawn = cast(bindparam("area", type_=Text), _Polygon)
+    place = func.point(Listing.public_longitude, Listing.public_latitude)
+    return and_(
+        Listing.public_latitude.between(south, north),
+        Listing.public_longitude.between(west, east),
+        drawn.op("@>", return_type=Boolean())(place),
+    )
+
+
+def _area_values(search: ListingSearch) -> Values:
+    assert search.polygon is not None
+    corners = ring(search.polygon)
+    longitudes, latitudes = zip(*corners, strict=True)
+    return {
+        "area": ",".join(f"({longitude!r},{latitude!r})" for longitude, latitude in corners),
+        "area_west": min(longitudes),
+        "area_south": min(latitudes),
+        "area_east": max(longitudes),
+        "area_north": max(latitudes),
+    }
+
+
 def _called() -> ColumnElement[bool]:
     # Not `city_key IN … OR city_id IN …`: a union of the two gets both indexes and a fair estimate.
     place = aliased(Listing)
@@ -128,8 +162,11 @@ _SPECIAL: Mapping[str, Special] = {
     "city": Special(_called, lambda search: {"city": [name_key(name) for name in search.city]}),
     "near": Special(_around, _centre_values),
     "bbox": Special(_in_box, _box_values),
+    "polygon": Special(_in_area, _area_values),
 }
-_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit"}
+_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit", "currency"}
+# Both limits are one condition; its values take the rates: see `prices`.
+PRICE_LIMITS = {"price_min", "price_max"}
 
 
 def given(search: ListingSearch) -> tuple[str, ...]:
@@ -139,8 +176,10 @@ def given(search: ListingSearch) -> tuple[str, ...]:
 
 
 def conditions(search: ListingSearch, columns: Columns) -> Iterator[ColumnElement[bool]]:
-    """What the given parameters ask of the rows, whatever their values."""
+    """What the given parameters, but for limits of the price, ask of the rows, whatever their values."""
     for name in given(search):
+        if name in PRICE_LIMITS:
+            continue
         if name in _SPECIAL:
             yield _SPECIAL[name].condition()
         else:
@@ -151,6 +190,8 @@ def values(search: ListingSearch, columns: Columns) -> Values:
     """The values that `conditions` names."""
     named: Values = {}
     for name in given(search):
+        if name in PRICE_LIMITS:
+            continue
         if name in _SPECIAL:
             named |= _SPECIAL[name].values(search)
         else:

@@ -10,36 +10,12 @@ from src.core.pagination import PageQuery
 from src.core.schemas import Line, Slug
 from src.geo.schemas import CountryCode
 from src.listings.models import Purpose, RentPeriod
+from src.listings.places import area, box, point
 from src.listings.schemas import LanguageTag
 
 Name = Annotated[Line, Field(min_length=1, max_length=120)]
 Names = Annotated[list[Name], Field(max_length=20)]
 Price = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT)]
-
-
-def numbers(text: str, count: int) -> list[float]:
-    """Comma-separated finite numbers. Raises ValueError for anything else."""
-    parts = text.split(",")
-    if len(parts) != count:
-        raise ValueError(f"must be {count} numbers, separated by commas")
-    values = [float(part) for part in parts if len(part) <= 24 and "_" not in part and part.isascii()]
-    if len(values) != count or not all(abs(value) <= 180 for value in values):
-        raise ValueError("must be degrees")
-    return values
-
-
-def _point(text: str) -> str:
-    latitude, _ = numbers(text, 2)
-    if abs(latitude) > 90:
-        raise ValueError("a latitude is between -90 and 90")
-    return text
-
-
-def _box(text: str) -> str:
-    _, south, _, north = numbers(text, 4)
-    if not -90 <= south <= north <= 90:
-        raise ValueError("must be west,south,east,north with south below north")
-    return text
 
 
 class ListingSearch(PageQuery):
@@ -51,7 +27,9 @@ class ListingSearch(PageQuery):
     explain: bool = Field(False, description="With `q`: adds to each item the `score` that relevance sorts by")
     purpose: list[Purpose] = Field([], max_length=2)
     rent_period: list[RentPeriod] = Field([], max_length=4)
-    currency: Currency | None = Field(None, description="Needed by `price_min` and `price_max`")
+    currency: Currency | None = Field(
+        None, description="What `price_min` and `price_max` are in; prices in others are converted. No filter by itself"
+    )
     price_min: Price | None = Field(None, description="Minor units of `currency`")
     price_max: Price | None = Field(None, description="Minor units of `currency`")
     negotiable: bool | None = None
@@ -64,12 +42,17 @@ class ListingSearch(PageQuery):
     language: list[LanguageTag] = Field([], max_length=10)
     features: Annotated[list[Slug], Field(max_length=20, description="All of them")] = []
     owner_id: UUID | None = None
-    near: Annotated[str, Field(max_length=60), AfterValidator(_point)] | None = Field(
+    near: Annotated[str, Field(max_length=60), AfterValidator(point)] | None = Field(
         None, description="`latitude,longitude`, with `radius_km`", examples=["8.99,38.79"]
     )
     radius_km: float = Field(50, gt=0, le=1000, description="Around `near`")
-    bbox: Annotated[str, Field(max_length=110), AfterValidator(_box)] | None = Field(
+    bbox: Annotated[str, Field(max_length=110), AfterValidator(box)] | None = Field(
         None, description="`west,south,east,north`", examples=["38.6,8.8,38.9,9.1"]
+    )
+    polygon: Annotated[str, Field(max_length=8000), AfterValidator(area)] | None = Field(
+        None,
+        description="A drawn area: a GeoJSON Polygon of one ring, or the ring as an encoded polyline (five digits)",
+        examples=["_vtu@_h{kF_pR?~oR_pR"],
     )
 
     @field_validator("price_min", "price_max")

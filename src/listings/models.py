@@ -139,8 +139,7 @@ class Listing(Base):
         Index("ix_listings_newest", "kind", "published_at", "id", postgresql_where=text("is_public")),
         Index("ix_listings_newest_mixed", "published_at", "id", postgresql_where=text("is_public")),
         Index("ix_listings_price", "kind", "currency", "price_amount", "id", postgresql_where=text("is_public")),
-        # The last two columns only filter: any kind, any currency.
-        Index("ix_listings_price_mixed", "price_amount", "id", "kind", "currency", postgresql_where=text("is_public")),
+        Index("ix_listings_price_currency", "currency", "price_amount", "id", postgresql_where=text("is_public")),
         Index("ix_listings_city_id", "city_id", postgresql_where=text("is_public")),
         Index("ix_listings_city_key", "city_key", postgresql_where=text("is_public")),
         # Not partial: PostgreSQL would not use the statistics of these expressions.

@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, bindparam, false, func, select, true
-from sqlalchemy.types import BigInteger, Double
+from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true
+from sqlalchemy.types import Double
 
-from src.core.pagination import TOTAL_CAP, after, decode_cursor, encode_cursor
+from src.core.pagination import TOTAL_CAP, decode_cursor, encode_cursor
 from src.core.reads import Reader, Row, Statement, compiled
-from src.listings import kinds, ranking, typos
+from src.listings import kinds, prices, ranking, typos
 from src.listings.conditions import (
     LISTING_COLUMNS,
     Columns,
@@ -24,15 +24,9 @@ from src.listings.conditions import (
 )
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
+from src.listings.orders import Order, PriceOrder
+from src.listings.prices import Prices
 from src.listings.queries import document, documents, is_of, representations
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Sort keys, all the same way; the last one is unique."""
-
-    keys: tuple[ColumnElement[Any], ...]
-    is_descending: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +47,14 @@ class Catalogue:
 
 
 EVERYTHING = Catalogue()
+# A cursor begins with the rates that its search began with.
+_RATES: ColumnElement[str] = literal_column("''", Text)
 
 _distance: Any = Listing.sphere.op("<->", return_type=Double())(centre())
 ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
-    "price_asc": Order((Listing.price_amount, Listing.id)),  # type: ignore[arg-type]
-    "price_desc": Order((Listing.price_amount, Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "price_asc": PriceOrder(),
+    "price_desc": PriceOrder(is_descending=True),
     "relevance": Order((ranking.score(words_query()), Listing.id), is_descending=True),  # type: ignore[arg-type]
     "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
@@ -73,6 +69,8 @@ class Shape:
     order: str
     is_continued: bool
     is_explained: bool
+    # In how many currencies there are prices within the limits; None without limits.
+    currencies: int | None
     search: ListingSearch = field(compare=False)
 
     @property
@@ -87,21 +85,33 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     Raises:
         BadCursor: the cursor is not of this search.
     """
-    keys = catalogue.order(search.order()).keys
-    scope = f"{catalogue.only}:{search.scope()}"
-    shape = Shape(catalogue, given(search), search.order(), search.cursor is not None, search.explain, search)
+    scope, keys = f"{catalogue.only}:{search.scope()}", (_RATES, *catalogue.order(search.order()).keys)
+    rates, *last = decode_cursor(scope, search.cursor, keys) if search.cursor is not None else [""]
+    asked = await prices.asked(reader, search, rates, is_continued=bool(last)) if prices.are_asked(search) else None
+    shape = _shape(search, catalogue, asked, is_continued=bool(last))
+    found = await reader.fetch(_statement(shape), await _named(reader, search, catalogue, asked, last))
+    hits = [row for row in found if row["id"] is not None]
+    shown, cursor, rates = hits[: search.limit], None, asked.rates if asked else ""
+    if len(hits) > search.limit:
+        cursor = encode_cursor(scope, [rates, *(shown[-1][f"key_{number}"] for number in range(len(keys) - 1))])
+    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"], rates)
+
+
+def _shape(search: ListingSearch, catalogue: Catalogue, asked: Prices | None, *, is_continued: bool) -> Shape:
+    currencies = len(asked.currencies) if asked and prices.are_limited(search) else None
+    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, search)
+
+
+async def _named(
+    reader: Reader, search: ListingSearch, catalogue: Catalogue, asked: Prices | None, last: list[Any]
+) -> dict[str, Any]:
     named = {**values(search, catalogue.column()), "limit": search.limit + 1}
+    named |= {f"last_{number}": key for number, key in enumerate(last)}
+    if asked:
+        named |= asked.values(search, last)
     if search.q:
         named["q"] = await typos.meant(reader, search.q)
-    if search.cursor is not None:
-        named |= {f"last_{number}": key for number, key in enumerate(decode_cursor(scope, search.cursor, keys))}
-    found = await reader.fetch(_statement(shape), named)
-    hits = [row for row in found if row["id"] is not None]
-    shown = hits[: search.limit]
-    cursor = None
-    if len(hits) > search.limit:
-        cursor = encode_cursor(scope, [shown[-1][f"key_{number}"] for number in range(len(keys))])
-    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"])
+    return named
 
 
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
@@ -119,22 +129,18 @@ def _statement(shape: Shape) -> Statement:
 
     One row at least: the total is there even if the page is empty.
     """
-    order = shape.catalogue.order(shape.order)
-    matching = _matching(shape)
-    keys = [key.label(f"key_{number}") for number, key in enumerate(order.keys)]
-    last = [bindparam(f"last_{number}", type_=key.type) for number, key in enumerate(order.keys)]
-    found = after(
-        matching.add_columns(*keys), order.keys, last if shape.is_continued else None, descending=order.is_descending
-    )
-    hits = found.limit(bindparam("limit", type_=BigInteger)).subquery("hit")
+    order, every = shape.catalogue.order(shape.order), _matching(shape)
+    within = every if shape.currencies is None else every.where(prices.are_within(shape.currencies))
+    # An order by price begins and ends at its limits.
+    matching = every if isinstance(order, PriceOrder) else within
+    hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
     if shape.has_words:
         hits = _shown(shape, hits)
-    total = (
-        select(func.count().label("total")).select_from(matching.limit(TOTAL_CAP + 1).subquery()).subquery("counted")
-    )
+    counted = select(func.count().label("total")).select_from(within.limit(TOTAL_CAP + 1).subquery())
+    total = counted.subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
-    ways = [hits.c[key.name].desc() if order.is_descending else hits.c[key.name].asc() for key in keys]
-    return compiled(both.order_by(*ways), is_selective=True)
+    keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
+    return compiled(both.order_by(*order.ways(keys)), is_selective=True)
 
 
 def _shown(shape: Shape, hits: Subquery) -> Subquery:
@@ -159,10 +165,13 @@ def _matching(shape: Shape) -> Select[Any]:
     return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
 
 
-def page_of(items: list[bytes], cursor: str | None, total: int | None = None) -> bytes:
+def page_of(items: list[bytes], cursor: str | None, total: int | None = None, rates: str = "") -> bytes:
     """The JSON of a page from the JSON of its items; `total` is what was counted, one more than the cap at most."""
-    parts = [b'{"items":[', b",".join(items), b'],"next_cursor":', orjson.dumps(cursor)]
+    parts = [b'{"items":[', b",".join(items), b"]"]
     if total is not None:
-        counted = {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
-        parts += [b',"total":', orjson.dumps(counted)]
+        parts += [b',"exchange_rates_id":', orjson.dumps(rates or None)]
+    # Last, where `core.links` looks for it.
+    parts += [b',"next_cursor":', orjson.dumps(cursor)]
+    if total is not None:
+        parts += [b',"total":', orjson.dumps({"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP})]
     return b"".join([*parts, b"}"])

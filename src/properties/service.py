@@ -11,8 +11,9 @@ from src.listings import kinds
 from src.listings.conditions import Compared
 from src.listings.kinds import object_of
 from src.listings.models import ListingKind, PhraseKind
+from src.listings.orders import Order
 from src.listings.schemas import ListingFields
-from src.listings.search import Catalogue, Order
+from src.listings.search import Catalogue
 from src.properties.models import Property, PropertyType, area
 from src.properties.schemas import PropertyCreate, PropertyFacts, PropertyListing
 

@@ -12,9 +12,10 @@ from src.core.text import Weight
 from src.listings import kinds
 from src.listings.conditions import Compared, lowered
 from src.listings.models import Listing, ListingKind, PhraseKind
+from src.listings.orders import Order
 from src.listings.queries import only_if
 from src.listings.schemas import ListingFields
-from src.listings.search import Catalogue, Order
+from src.listings.search import Catalogue
 from src.vehicles.models import KM_PER_MILE, ItemCondition, MileageUnit, Vehicle, mileage_order, year_order
 from src.vehicles.schemas import VehicleCreate, VehicleFields, VehicleListing, VehicleSearch
 from src.vehicles.vin import LENGTH, judge

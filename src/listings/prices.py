@@ -1,0 +1,110 @@
+"""Prices of many currencies, as a search asks for them in one (ADR 0008)."""
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, false, or_, select
+from sqlalchemy.orm import aliased
+
+from src.core import database
+from src.core.reads import Reader, Statement, compiled
+from src.exchange_rates import service as exchange_rates
+from src.exchange_rates.conversion import NO_RATES, Conversion, Place, RateTable
+from src.exchange_rates.queries import distinct, lane_values
+from src.listings.filters import ListingSearch
+from src.listings.models import Listing
+
+ORDERS = ("price_asc", "price_desc")
+# How long a process may not know that there are listings in a currency that there were none in.
+CACHE_SECONDS = 3.0
+
+_present: tuple[str, ...] = ()
+_present_until = 0.0
+
+
+def are_asked(search: ListingSearch) -> bool:
+    """Whether the search compares prices or sorts by them."""
+    return search.order() in ORDERS or are_limited(search)
+
+
+def are_limited(search: ListingSearch) -> bool:
+    """Whether the search compares prices."""
+    return search.price_min is not None or search.price_max is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What prices are compared by: `rates` is the id of a set of them, empty where there are none yet."""
+
+    rates: str
+    conversion: Conversion
+    currencies: tuple[str, ...]
+
+    def values(self, search: ListingSearch, last: list[Any]) -> dict[str, Any]:
+        """The values that `are_within` and `PriceOrder` name; `last` are the sort keys that a page begins behind."""
+        limits = search.price_min, search.price_max
+        named: dict[str, Any] = {}
+        if search.order() in ORDERS:
+            behind = Place(*last) if last else None
+            lanes = self.conversion.lanes(*limits, behind=behind, is_descending=search.order() == "price_desc")
+            named |= lane_values(lanes)
+        ranges = self.conversion.price_range(*limits)
+        each = zip(ranges.currencies, ranges.lows, ranges.highs, strict=True)
+        known = {currency: (low, high) for currency, low, high in each}
+        for number, currency in enumerate(self.currencies):
+            low, high = known[currency]
+            named |= {f"price_currency_{number}": currency, f"price_low_{number}": low, f"price_high_{number}": high}
+        return named
+
+
+def are_within(currencies: int) -> ColumnElement[bool]:
+    """Where the price is in the range of its currency, of so many; each is spelled out for the planner to judge."""
+    ranges = [
+        and_(
+            Listing.currency == bindparam(f"price_currency_{number}", type_=Text),
+            Listing.price_amount.between(
+                bindparam(f"price_low_{number}", type_=BigInteger), bindparam(f"price_high_{number}", type_=BigInteger)
+            ),
+        )
+        for number in range(currencies)
+    ]
+    return or_(*ranges) if ranges else false()
+
+
+async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continued: bool) -> Prices:
+    """What this search compares by: the current rates; or, on later pages, those of the first one."""
+    table = await _table(UUID(rates) if rates else None) if rates or not is_continued else NO_RATES
+    # Converted to whichever currency, prices stand in the same order.
+    currency = search.currency or next(iter(table.factors), "")
+    conversion = table.conversion_to(currency)
+    present = await _currencies(reader)
+    return Prices(str(table.id or ""), conversion, tuple(name for name in present if name in conversion.worth))
+
+
+async def _table(set_id: UUID | None) -> RateTable:
+    async with database.transaction() as session:
+        return await (exchange_rates.table(session, set_id) if set_id else exchange_rates.current_table(session))
+
+
+async def _currencies(reader: Reader) -> tuple[str, ...]:
+    global _present, _present_until  # noqa: PLW0603 - one cache per process
+    if time.monotonic() >= _present_until:
+        found = await reader.fetch(_present_currencies(), {})
+        _present = tuple(row["currency"] for row in found if row["currency"] is not None)
+        _present_until = time.monotonic() + CACHE_SECONDS
+    return _present
+
+
+@cache
+def _present_currencies() -> Statement:
+    other = aliased(Listing)
+    return compiled(select(distinct(select(other.currency).where(other.is_public)).c.currency))
+
+
+def forget() -> None:
+    """Ask the database, the next time, which currencies there are."""
+    global _present_until  # noqa: PLW0603
+    _present_until = 0.0
