@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true, union_all
 from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, decode_cursor, encode_cursor
@@ -136,11 +136,18 @@ def _statement(shape: Shape) -> Statement:
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
     if shape.has_words:
         hits = _shown(shape, hits)
-    counted = select(func.count().label("total")).select_from(within.limit(TOTAL_CAP + 1).subquery())
-    total = counted.subquery("counted")
+    total = _counted(shape, every).subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
     keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
     return compiled(both.order_by(*order.ways(keys)), is_selective=True)
+
+
+def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
+    """How many there are, up to the cap; within limits for each currency by itself, since each is an index range."""
+    parts = [every] if shape.currencies is None else [every.where(one) for one in prices.ranges(shape.currencies)]
+    found = [part.limit(TOTAL_CAP + 1).subquery() for part in parts or [every.where(false())]]
+    each = union_all(*(select(one.c.id) for one in found)).limit(TOTAL_CAP + 1).subquery()
+    return select(func.count().label("total")).select_from(each)
 
 
 def _shown(shape: Shape, hits: Subquery) -> Subquery:
