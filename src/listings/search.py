@@ -24,7 +24,7 @@ from src.listings.conditions import (
 )
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing, ListingKind
-from src.listings.orders import Order, PriceOrder
+from src.listings.orders import Order, PriceOrder, RelevanceOrder
 from src.listings.prices import Prices
 from src.listings.queries import document, documents, is_of, representations
 
@@ -55,7 +55,7 @@ ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
     "price_asc": PriceOrder(),
     "price_desc": PriceOrder(is_descending=True),
-    "relevance": Order((ranking.score(words_query()), Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "relevance": RelevanceOrder(),
     "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
