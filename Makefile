@@ -31,7 +31,7 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz clients migrate \
+.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz bench clients migrate \
 	upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
@@ -76,6 +76,11 @@ api-release: $(TO_TEST) api ## Make openapi.json the released one, which later o
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made from openapi.json (Schemathesis)
 	@$(PYTEST) tests/e2e/fuzzing.py $(ARGS)
+
+SIZES ?= 10000 300000
+SECONDS ?= 5
+bench: $(TO_TEST) ## Measure our server against a bare handler, with wrk (SIZES="10000 300000" SECONDS=5)
+	@$(BIN)/python -m benchmarks.run $(SIZES) $(SECONDS)
 
 # They have an environment of their own: what generates them wants other versions than the server, and a node.
 CLIENTS := build/clients

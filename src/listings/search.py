@@ -139,7 +139,12 @@ def _statement(shape: Shape) -> Statement:
     total = _counted(shape, every).subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
     keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
-    return compiled(both.order_by(*order.ways(keys)), is_selective=True)
+    return compiled(both.order_by(*order.ways(keys)), is_selective=not _has_one_plan(shape, order))
+
+
+def _has_one_plan(shape: Shape, order: Order) -> bool:
+    """Whether the order's index is best whatever the values: no filter, but limits of the price that it sorts by."""
+    return not set(shape.given) - ({"currency", "price_min", "price_max"} if isinstance(order, PriceOrder) else set())
 
 
 def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
