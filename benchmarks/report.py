@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
@@ -23,7 +24,8 @@ class Line:
 
 def table(lines: list[Line], sizes: list[int], postgres: str) -> str:
     """The lines as Markdown."""
-    head = f"Measured {clock.now():%Y-%m-%d} with {' and '.join(f'{size:,}' for size in sizes)} listings; {_machine()}, {postgres}."
+    counts = " and ".join(f"{size:,}" for size in sizes)
+    head = f"Measured {clock.now():%Y-%m-%d} with {counts} listings; {_machine()}, {postgres}."
     rows = [
         f"| {line.name} | {line.ratio:.2f} | {line.wanted}{'' if line.is_met else ' (missed)'} | {line.told} |"
         for line in lines
@@ -38,7 +40,7 @@ def _machine() -> str:
 def _processor() -> str:
     """Its name, as Linux knows it."""
     try:
-        with open("/proc/cpuinfo") as told:
+        with Path("/proc/cpuinfo").open() as told:
             names = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]
     except OSError:
         names = []

@@ -23,6 +23,7 @@ FEW_REQUESTS, MANY_REQUESTS = 10_000, 100_000
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 Pair = tuple[list[Figures], list[Figures]]
+Paths = tuple[list[str], list[str]]
 
 
 def main() -> None:
@@ -84,11 +85,11 @@ def _against_limit(server: Server, limit: Server, url: str, seconds: int) -> lis
             [f"/search?{one}" for one in asked],
         ),
     }
-    return [_ratio(name, server, limit, *paths, seconds) for name, paths in questions.items()]
+    return [_ratio(name, server, limit, paths, seconds) for name, paths in questions.items()]
 
 
-def _ratio(name: str, server: Server, limit: Server, ours: list[str], theirs: list[str], seconds: int) -> Line:
-    mine, bare = _in_turn(lambda: server.measure(ours, seconds), lambda: limit.measure(theirs, seconds))
+def _ratio(name: str, server: Server, limit: Server, paths: Paths, seconds: int) -> Line:
+    mine, bare = _in_turn(lambda: server.measure(paths[0], seconds), lambda: limit.measure(paths[1], seconds))
     ratio = _rate(mine) / _rate(bare)
     told = f"{_rate(mine):,.0f} of {_rate(bare):,.0f} req/s; {_cpu(mine):.0f} and {_cpu(bare):.0f} µs of CPU each"
     return Line(f"{name}: share of the limit", ratio, "≥ 0.65", ratio >= 0.65, told)
@@ -114,16 +115,14 @@ def _growth(small: Server, large: Server, sizes: list[int], urls: list[str], sec
     first = [f"{API}/listings?limit=20"]
     later = [[samples.later_page(server.address, LATER_PAGE)] for server in (small, large)]
     questions = {"detail": (few, many), "first page": (first, first), f"page {LATER_PAGE}": (later[0], later[1])}
-    return [_grown(name, small, large, sizes, *paths, seconds) for name, paths in questions.items()]
+    span = f"from {sizes[0]:,} to {sizes[-1]:,}"
+    return [_grown(f"{name}: time {span}", small, large, paths, seconds) for name, paths in questions.items()]
 
 
-def _grown(
-    name: str, small: Server, large: Server, sizes: list[int], few: list[str], many: list[str], seconds: int
-) -> Line:
-    before, after = _in_turn(lambda: small.measure(few, seconds), lambda: large.measure(many, seconds))
+def _grown(name: str, small: Server, large: Server, paths: Paths, seconds: int) -> Line:
+    before, after = _in_turn(lambda: small.measure(paths[0], seconds), lambda: large.measure(paths[1], seconds))
     ratio = _rate(before) / _rate(after)
-    told = f"{_rate(before):,.0f} and {_rate(after):,.0f} req/s"
-    return Line(f"{name}: time from {sizes[0]:,} to {sizes[-1]:,}", ratio, "≤ 1.5", ratio <= 1.5, told)
+    return Line(name, ratio, "≤ 1.5", ratio <= 1.5, f"{_rate(before):,.0f} and {_rate(after):,.0f} req/s")
 
 
 def _logins(server: Server, url: str, seconds: int) -> list[Line]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import asyncpg
 import httpx
@@ -13,6 +13,7 @@ import src.main  # noqa: F401 - registers the kinds
 from src.core import database
 from src.core.config import settings
 from src.core.reads import Reader, Row, Statement, readers
+from src.core.short_way import QueryReader
 from src.listings import search
 from src.vehicles.schemas import VehicleSearch
 from src.vehicles.service import CATALOGUE
@@ -23,7 +24,7 @@ DETAILS, RANGES = 500, 100
 WORDS = [
     {"q": "chevrolet sedan", "price_max": "3000000", "currency": "USD"},
     {"q": "toyota", "body_type": "suv"},
-    {"q": "pontiac vibe", "year_min": "2005"},
+    {"q": "pontiac vibe", "model_year_min": "2005"},
     {"q": "saturn ion 2005", "price_min": "500000", "currency": "USD", "sort": "price_asc"},
 ]
 
@@ -87,7 +88,7 @@ async def record_same(url: str, path: Path) -> None:
 
 async def _statements(asked: dict[str, str]) -> list[tuple[str, list[Any]]]:
     recorder = _Recorder(readers.get(is_anonymous=True))
-    lists = {name for name, field in VehicleSearch.model_fields.items() if isinstance(field.default, list)}
-    values = {name: [value] if name in lists else value for name, value in parse_qsl(urlencode(asked))}
-    await search.page(recorder, VehicleSearch.model_validate(values), CATALOGUE)
+    wanted = QueryReader(VehicleSearch).read(urlencode(asked).encode())
+    assert isinstance(wanted, VehicleSearch), f"no search: {asked}"
+    await search.page(recorder, wanted, CATALOGUE)
     return recorder.read

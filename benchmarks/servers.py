@@ -1,6 +1,5 @@
 """The two servers that are compared: ours as it is served, and the limit."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -107,5 +106,5 @@ async def wait_for_quiet(url: str) -> None:
     """Until the server has handled the events of a database that has just been filled."""
     connection = await asyncpg.connect(url)
     while await connection.fetchval("SELECT count(*) FROM outbox"):
-        await asyncio.sleep(1)
+        await connection.execute("SELECT pg_sleep(1)")
     await connection.close()
