@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean
+from urllib.parse import urlencode
 
 from benchmarks import data, samples, servers
 from benchmarks.load import BenchError, require_wrk
@@ -96,7 +97,7 @@ def _ratio(name: str, server: Server, limit: Server, paths: Paths, seconds: int)
 
 
 def _words(server: Server, limit: Server, seconds: int) -> list[Line]:
-    ours = [f"{API}/vehicles?{samples.urlencode(asked)}" for asked in samples.WORDS]
+    ours = [f"{API}/vehicles?{urlencode(asked)}" for asked in samples.WORDS]
     theirs = [f"/same/{number}" for number in range(len(samples.WORDS))]
     mine, bare = _in_turn(
         lambda: server.measure(ours, seconds, CALM_CONNECTIONS),

@@ -1,5 +1,5 @@
 """The short way of hot reads: callers without a token are answered past FastAPI's routing and its solving of
-dependencies, which cost more than the read itself (ADR 0017).
+dependencies, which cost more than the read itself (ADR 0011).
 
 Only requests that are in order take it. Any other goes the ordinary way, which alone says what is wrong with it.
 """
