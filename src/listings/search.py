@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from weakref import ReferenceType, ref
 
 import orjson
 from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true, union_all
@@ -62,7 +63,10 @@ ORDERS: Mapping[str, Order] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the SQL of a search; `search` is any one of that shape."""
+    """What decides the SQL of a search; `search` is any one of that shape, for as long as it lives.
+
+    Statements are kept by shape, and what somebody once sent must not be kept with them.
+    """
 
     catalogue: Catalogue
     given: tuple[str, ...]
@@ -71,7 +75,14 @@ class Shape:
     is_explained: bool
     # In how many currencies there are prices within the limits; None without limits.
     currencies: int | None
-    search: ListingSearch = field(compare=False)
+    of: ReferenceType[ListingSearch] = field(compare=False)
+
+    @property
+    def search(self) -> ListingSearch:
+        """The search that is being answered."""
+        search = self.of()
+        assert search is not None, "this shape was kept, and its search was not"
+        return search
 
     @property
     def has_words(self) -> bool:
@@ -99,7 +110,7 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
 
 def _shape(search: ListingSearch, catalogue: Catalogue, asked: Prices | None, *, is_continued: bool) -> Shape:
     currencies = len(asked.currencies) if asked and prices.are_limited(search) else None
-    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, search)
+    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, ref(search))
 
 
 async def _named(
@@ -123,7 +134,8 @@ async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[byt
     return list(whole)
 
 
-@lru_cache(maxsize=2000)
+# Of all parameters there are, a statement is 17 KB.
+@lru_cache(maxsize=1000)
 def _statement(shape: Shape) -> Statement:
     """Which listings; without words, another statement shows them, whose plan does not depend on what is asked.
 
