@@ -31,8 +31,8 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults bench clients migrate \
-	upgrade downgrade seed import openapi requirements clean
+.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults bench clients \
+	migrate upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
