@@ -31,8 +31,8 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults clients migrate \
-	upgrade downgrade seed import openapi requirements clean
+.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults bench clients \
+	migrate upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,11 @@ fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made fro
 
 faults: $(TO_TEST) ## Take PostgreSQL away from a running server under load, three ways
 	@$(PYTEST) tests/e2e/outages.py $(ARGS)
+
+SIZES ?= 10000 300000
+SECONDS ?= 5
+bench: $(TO_TEST) ## Measure our server against a bare handler, with wrk (SIZES="10000 300000" SECONDS=5)
+	@$(BIN)/python -m benchmarks.run $(SIZES) $(SECONDS)
 
 # They have an environment of their own: what generates them wants other versions than the server, and a node.
 CLIENTS := build/clients

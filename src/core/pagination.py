@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -111,13 +112,18 @@ class BadCursor(Invalid):
     code, title = "bad_cursor", "The cursor does not belong to this list"
 
 
-def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(signing_key("cursor"), salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
+@lru_cache(maxsize=8)
+def _signer(key: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(key, salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
 
 
 def encode_cursor(scope: str, keys: Sequence[Any]) -> str:
     """An opaque, signed cursor: the sort keys of the last row, good only for lists of the same `scope`."""
-    return str(_signer().dumps([_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]))
+    return str(
+        _signer(signing_key("cursor")).dumps(
+            [_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]
+        )
+    )
 
 
 def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -> list[Any]:
@@ -130,7 +136,7 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
     if not _SPELLING.fullmatch(cursor):
         raise _bad_cursor()
     try:
-        digest, values = _signer().loads(cursor)
+        digest, values = _signer(signing_key("cursor")).loads(cursor)
         if digest == _digest(scope):
             return [wanted.validate_python(value) for wanted, value in zip(types, values, strict=True)]
     except (BadData, ValueError, TypeError, RecursionError):

@@ -63,7 +63,9 @@ class PoolReader:
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         """As `Reader` says; waits for a free connection no longer than the pool's timeout."""
         pool = self._anew if statement.is_selective else self._once
-        async with pool.acquire(timeout=self._timeout) as connection:
+        # A clock is only worth starting where there is something to wait for.
+        timeout = None if pool.get_idle_size() else self._timeout
+        async with pool.acquire(timeout=timeout) as connection:
             rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.arguments(values))
             return rows
 

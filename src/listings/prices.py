@@ -68,9 +68,9 @@ class Prices:
         return named
 
 
-def are_within(currencies: int) -> ColumnElement[bool]:
-    """Where the price is in the range of its currency, of so many; each is spelled out for the planner to judge."""
-    ranges = [
+def ranges(currencies: int) -> list[ColumnElement[bool]]:
+    """Where the price is in the range of its currency, for each of so many, spelled out for the planner to judge."""
+    return [
         and_(
             Listing.currency == bindparam(f"price_currency_{number}", type_=Text),
             Listing.price_amount.between(
@@ -79,7 +79,11 @@ def are_within(currencies: int) -> ColumnElement[bool]:
         )
         for number in range(currencies)
     ]
-    return or_(*ranges) if ranges else false()
+
+
+def are_within(currencies: int) -> ColumnElement[bool]:
+    """Where the price is in one of the `ranges`."""
+    return or_(false(), *ranges(currencies))
 
 
 async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continued: bool) -> Prices:
@@ -93,6 +97,8 @@ async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continu
 
 
 async def _table(set_id: UUID | None) -> RateTable:
+    if known := exchange_rates.known_table(set_id):
+        return known
     async with database.transaction() as session:
         return await (exchange_rates.table(session, set_id) if set_id else exchange_rates.current_table(session))
 

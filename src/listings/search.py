@@ -7,7 +7,7 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true, union_all
 from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, capped, decode_cursor, encode_cursor
@@ -194,11 +194,23 @@ def _statement(shape: Shape) -> Statement:
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
     if shape.is_looked_up:
         hits = _shown(shape, hits)
-    counted = select(func.count().label("total")).select_from(within.limit(TOTAL_CAP + 1).subquery())
-    total = counted.subquery("counted")
+    total = _counted(shape, every).subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
     keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
-    return compiled(both.order_by(*order.ways(keys)), is_selective=True)
+    return compiled(both.order_by(*order.ways(keys)), is_selective=not _has_one_plan(shape, order))
+
+
+def _has_one_plan(shape: Shape, order: Order) -> bool:
+    """Whether the order's index is best whatever the values: no filter, but limits of the price that it sorts by."""
+    return not set(shape.given) - ({"currency", "price_min", "price_max"} if isinstance(order, PriceOrder) else set())
+
+
+def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
+    """How many there are, up to the cap; within limits for each currency by itself, since each is an index range."""
+    parts = [every] if shape.currencies is None else [every.where(one) for one in prices.ranges(shape.currencies)]
+    found = [part.limit(TOTAL_CAP + 1).subquery() for part in parts or [every.where(false())]]
+    each = union_all(*(select(one.c.id) for one in found)).limit(TOTAL_CAP + 1).subquery()
+    return select(func.count().label("total")).select_from(each)
 
 
 def _shown(shape: Shape, hits: Subquery) -> Subquery:
