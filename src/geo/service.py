@@ -1,13 +1,10 @@
 """Reading places."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 
-from sqlalchemy import ScalarResult, Select, Text, any_, bindparam, false, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, ScalarResult, ScalarSelect, Select, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from src.core.reads import Reader, Statement, compiled
 from src.core.text import name_key
 from src.geo.models import City, CityName, Country
 
@@ -38,15 +35,9 @@ def cities_beginning_with(text: str) -> Select[int]:
     return select(CityName.city_id).where(CityName.key >= key, CityName.key <= key + LAST_CHARACTER)
 
 
-async def cities_with_keys(reader: Reader, keys: Sequence[str]) -> list[int]:
-    """The ids of the cities with any of these `name_key`s in any language."""
-    return [row["city_id"] for row in await reader.fetch(_with_keys(), {"keys": keys})]
-
-
-@cache
-def _with_keys() -> Statement:
-    keys = bindparam("keys", type_=ARRAY(Text))
-    return compiled(select(CityName.city_id).where(CityName.key == any_(keys)).distinct())
+def cities_with_key(key: ColumnElement[str]) -> ScalarSelect[int]:
+    """The ids of the cities with this `name_key` in any language, as a subquery."""
+    return select(CityName.city_id).where(CityName.key == key).distinct().scalar_subquery()
 
 
 async def resolve(session: AsyncSession, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

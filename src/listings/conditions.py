@@ -84,7 +84,7 @@ class Special:
 
 
 def words_query() -> ColumnElement[Any]:
-    """What the words mean (`typos.meant`), as a `tsquery` whose words the planner knows."""
+    """What the words mean (`lookups`), as a `tsquery` whose words the planner knows."""
     return cast(bindparam("q", type_=Text), TSQUERY)
 
 
@@ -159,8 +159,7 @@ def _area_values(search: ListingSearch) -> Values:
 
 
 def _called() -> ColumnElement[bool]:
-    # The ids are looked up before, so that the planner knows how many live there: with a subquery, a search in the city
-    # of most listings took seconds.
+    # The ids are looked up before, see `lookups`.
     is_one_of = Listing.city_id == any_(bindparam("city_ids", type_=ARRAY(Integer)))
     return or_(Listing.city_key == any_(bindparam("city", type_=ARRAY(Text))), is_one_of)
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from src.listings.search import Shape
 
 MOST_TOLD = 2
+# Who filters by more than these is told nothing: each of them would be left out, moved and counted.
+MOST_FILTERS = 12
 # All pairs of ten filters.
 MOST_PAIRS = 45
 # Beyond that an empty page without advice is better than a slow one.
@@ -102,6 +104,8 @@ class Nothing:
 
 async def cheapest(reader: Reader, shape: "Shape", named: Values, prices: Prices | None) -> list[dict[str, Any]]:
     """The two cheapest changes as clients read them, the cheapest first; none if it takes too long to find them."""
+    if len(shape.given) > MOST_FILTERS:
+        return []
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await _cheapest(reader, Nothing(shape, named, prices))

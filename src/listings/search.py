@@ -12,8 +12,7 @@ from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, capped, decode_cursor, encode_cursor
 from src.core.reads import Reader, Row, Statement, compiled
-from src.geo import service as geo
-from src.listings import facets, kinds, prices, ranking, relaxations, typos
+from src.listings import facets, kinds, prices, ranking, relaxations
 from src.listings.conditions import (
     LISTING_COLUMNS,
     PRICE_LIMITS,
@@ -28,6 +27,7 @@ from src.listings.conditions import (
 )
 from src.listings.facets import Facet
 from src.listings.filters import ListingSearch
+from src.listings.lookups import look_up
 from src.listings.models import Listing, ListingKind
 from src.listings.orders import Order, PriceOrder, RelevanceOrder
 from src.listings.prices import Prices
@@ -165,11 +165,7 @@ async def _named(
     named |= {f"last_{number}": key for number, key in enumerate(last)}
     if asked:
         named |= asked.values(search, last)
-    if search.city:
-        named["city_ids"] = await geo.cities_with_keys(reader, named["city"])
-    if search.q:
-        named["q"] = await typos.meant(reader, search.q)
-    return named
+    return named | await look_up(reader, search)
 
 
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
@@ -188,9 +184,9 @@ def _statement(shape: Shape) -> Statement:
 
     One row at least: the total is there even if the page is empty.
     """
-    order, within = shape.catalogue.order(shape.order), shape.matching()
+    order, every = shape.catalogue.order(shape.order), shape.without(PRICE_LIMITS).matching()
     # An order by price begins and ends at its limits.
-    matching = shape.without(PRICE_LIMITS).matching() if isinstance(order, PriceOrder) else within
+    matching = every if isinstance(order, PriceOrder) else shape.matching()
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
     if shape.is_looked_up:
         hits = _shown(shape, hits)

@@ -51,6 +51,7 @@ def told(answer: Response) -> dict[str, Any]:
 async def test_each_hot_read_has_one(app: FastAPI) -> None:
     kinds = ("listings", "vehicles", "properties")
     paths = [f"{API}/{kind}{rest}" for kind in kinds for rest in ("", "/01a1fc10-b727-7426-85ce-320caeac1522")]
+    paths.append(f"{API}/listings/01a1fc10-b727-7426-85ce-320caeac1522/similar")
     asked = [{"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""} for path in paths]
     assert all(any(way.matches(scope)[1] for way in short_ways(app)) for scope in asked)
     assert len(list(short_ways(app))) == len(paths)

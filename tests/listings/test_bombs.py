@@ -223,9 +223,8 @@ async def fill(listing: str, number: int) -> None:
 
 SELECTIVE: list[dict[str, Any]] = [
     {"sort": "price_desc", "currency": "ETB", "price_max": 30_000},
-    {"q": "word7"},
-    {"q": "word7 word8"},
-    {"q": "wor7", "sort": "newest"},
+    {"q": "word499"},
+    {"q": "wor499", "sort": "newest"},
     {"city": ["City 7"]},
     {"city": ["City 7", "City 8"], "sort": "price_asc"},
     {"region": ["region 7"]},
