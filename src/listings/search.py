@@ -188,9 +188,9 @@ def _statement(shape: Shape) -> Statement:
 
     One row at least: the total is there even if the page is empty.
     """
-    order, within = shape.catalogue.order(shape.order), shape.matching()
+    order, every = shape.catalogue.order(shape.order), shape.without(PRICE_LIMITS).matching()
     # An order by price begins and ends at its limits.
-    matching = shape.without(PRICE_LIMITS).matching() if isinstance(order, PriceOrder) else within
+    matching = every if isinstance(order, PriceOrder) else shape.matching()
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
     if shape.is_looked_up:
         hits = _shown(shape, hits)
