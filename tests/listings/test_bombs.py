@@ -224,7 +224,7 @@ async def fill(listing: str, number: int) -> None:
 SELECTIVE: list[dict[str, Any]] = [
     {"sort": "price_desc", "currency": "ETB", "price_max": 30_000},
     {"q": "word499"},
-    {"q": "wor499", "sort": "newest"},
+    {"q": "word49", "sort": "newest"},
     {"city": ["City 7"]},
     {"city": ["City 7", "City 8"], "sort": "price_asc"},
     {"region": ["region 7"]},
