@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import cast, column, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, cast, column, exists, func, or_, select, true
 from sqlalchemy.dialects.postgresql import TSVECTOR, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import ARRAY, Text
@@ -80,19 +80,23 @@ class _Phrase(NamedTuple):
 
 def _learned(phrases: list[_Phrase]) -> Insert:
     """Those that are known stay untouched and unlocked, but for what is news."""
-    arrays = (cast(list(values), ARRAY(Text)) for values in zip(*phrases, strict=True))
-    said = func.unnest(*arrays).table_valued(*(column(name, Text) for name in _Phrase._fields)).render_derived()
-    search = cast(said.c.search, TSVECTOR)
-    is_known = exists().where(
-        ListingPhrase.key == said.c.key, ListingPhrase.kind <= said.c.kind, ListingPhrase.search == search
+    *texts, searches = (cast(list(values), ARRAY(Text)) for values in zip(*phrases, strict=True))
+    said = func.unnest(*texts, cast(searches, ARRAY(TSVECTOR))).table_valued(
+        column("key", Text), column("kind", Text), column("text", Text), column("search", TSVECTOR)
     )
-    fresh = select(said.c.key, said.c.kind, said.c.text, search).where(~is_known).order_by(said.c.key)
-    new = insert(ListingPhrase).from_select(_Phrase._fields, fresh)
+    said = said.render_derived()
+    is_known = exists().where(ListingPhrase.key == said.c.key, ~_is_news(said.c))
+    new = insert(ListingPhrase).from_select(_Phrase._fields, select(*said.c).where(~is_known).order_by(said.c.key))
     better: dict[str, Any] = {"kind": func.least(new.excluded.kind, ListingPhrase.kind)}
     better |= {name: new.excluded[name] for name in ("text", "search")}
-    # Somebody else may have learned it meanwhile.
-    is_better = or_(new.excluded.kind < ListingPhrase.kind, new.excluded.search != ListingPhrase.search)
-    return new.on_conflict_do_update(index_elements=["key"], set_=better, where=is_better)
+    # Once more, since somebody else may have learned it meanwhile.
+    return new.on_conflict_do_update(index_elements=["key"], set_=better, where=_is_news(new.excluded))
+
+
+def _is_news(said: Any) -> ColumnElement[bool]:
+    """A better kind; or the same written more briefly, so that nobody's ornaments stay."""
+    is_brief = and_(said.kind == ListingPhrase.kind, func.length(said.text) < func.length(ListingPhrase.text))
+    return or_(said.kind < ListingPhrase.kind, said.search != cast(ListingPhrase.search, TSVECTOR), is_brief)
 
 
 def _batches(items: list[Any]) -> Iterator[list[Any]]:
