@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, cast, column, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, cast, collate, column, exists, func, or_, select, true
 from sqlalchemy.dialects.postgresql import TSVECTOR, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import ARRAY, Text
@@ -86,7 +86,9 @@ def _learned(phrases: list[_Phrase]) -> Insert:
     )
     said = said.render_derived()
     is_known = exists().where(ListingPhrase.key == said.c.key, ~_is_news(said.c))
-    new = insert(ListingPhrase).from_select(_Phrase._fields, select(*said.c).where(~is_known).order_by(said.c.key))
+    new = insert(ListingPhrase).from_select(
+        _Phrase._fields, select(*said.c).where(~is_known).order_by(collate(said.c.key, "C"))
+    )
     better: dict[str, Any] = {"kind": func.least(new.excluded.kind, ListingPhrase.kind)}
     better |= {name: new.excluded[name] for name in ("text", "search")}
     # Once more, since somebody else may have learned it meanwhile.
