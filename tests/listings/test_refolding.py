@@ -85,9 +85,10 @@ async def test_learning_meanwhile_stands_in_nobodys_way(
     ids = await publish(*(vehicle_data(title=f"Zebra {word} ቤት") for word in ("lion", "okapi", "gnu", "ape")))
     await age(*ids)
     monkeypatch.setattr(refolding, "BATCH", 2)
-    learning = (learn(*batch) for batch in (ids, ids[::-1], ids[1:], ids[:2]))
-    folded, other, *_ = await asyncio.gather(refold(), refold(), *learning)
-    assert folded + other == 4
+    batches = (ids, ids[::-1], ids[1:], ids[:2])
+    folding = asyncio.gather(refold(), refold())
+    await asyncio.gather(folding, *(learn(*batch) for batch in batches))
+    assert sum(folding.result()) == 4
     async with database.transaction() as session:
         assert {"lion", "okapi", "gnu", "ape"} <= set(await session.scalars(select(ListingPhrase.key)))
 
