@@ -18,6 +18,8 @@ FOLDING = 2
 LONGEST_WORD = 64
 MOST_WORDS = 10_000
 LEAST_GUESSED = 4
+# A shorter beginning is that of so many words that they are looked up once, not for each of many questions.
+LEAST_BEGUN = 3
 _JOINED = ("A", "B")
 
 
@@ -69,18 +71,26 @@ class QueryWord(NamedTuple):
     sound: str
 
 
-def query_words(text: str, most: int = 12) -> list[QueryWord]:
-    """The words of a search, each as a prefix and by its sound, alone or written together with its neighbours."""
+def query_words(text: str, most: int = 12, least_begun: int = 1) -> list[QueryWord]:
+    """The words of a search, each by its sound, alone or written together with its neighbours.
+
+    And each as a prefix, if it has `least_begun` letters.
+    """
     wanted = list(dict.fromkeys(words(text)))[:most]
     return [
-        _query_word(word, before, after)
+        _query_word(word, before, after, "" if len(word) < least_begun else ":*")
         for before, word, after in zip(["", *wanted], wanted, [*wanted[1:], ""], strict=False)
     ]
 
 
-def _query_word(word: str, before: str, after: str) -> QueryWord:
+def _query_word(word: str, before: str, after: str, prefix: str) -> QueryWord:
     pairs = [*(sounds.joined(before, word) if before else ()), *(sounds.joined(word, after) if after else ())]
-    operands = [f"'{word}':*", *sounds.alternatives(word), *sounds.separate(word), *(f"'{pair}'" for pair in pairs)]
+    operands = [
+        f"'{word}'{prefix}",
+        *sounds.alternatives(word),
+        *sounds.separate(word),
+        *(f"'{pair}'" for pair in pairs),
+    ]
     keys = sounds.keys(word)
     is_guessed = bool(keys) and len(keys[0]) >= LEAST_GUESSED
     return QueryWord(" | ".join(operands), word if is_guessed else "", f"~{keys[0]}" if is_guessed else "")

@@ -211,7 +211,8 @@ async def _others(session: AsyncSession, spell_ids: list[UUID], now: datetime) -
         .join(its_listing, its_listing.id == other.listing_id)
         .where(other.asset_keys.overlap(mine.asset_keys), other.listing_id != mine.listing_id)
         .where(or_(other.ended_at.is_(None), sold_by_another))
-        .order_by(other.started_at.desc())
+        # Sold ones first: whoever sells a thing again could put them behind new listings of it.
+        .order_by(other.ended_at.is_(None), other.started_at.desc())
         .limit(MOST_OTHERS)
         .lateral()
     )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import FromClause, Row, Select, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from src.core.text import LEAST_BEGUN
 from src.listings.models import Listing, ListingPhrase
 from src.listings.typos import words_query
 
@@ -31,7 +32,9 @@ def _suggestion(row: Row[Any], text: str) -> dict[str, Any]:
 async def _find(session: AsyncSession, head: str, tail: str, limit: int) -> list[Row[Any]]:
     """Phrases that hold the words of `tail`, in listings that hold those of `head` as well."""
     found = _candidates(tail).subquery()
-    query = found.c.query.op("&&", return_type=TSQUERY())(words_query(head)) if head else found.c.query
+    query: ColumnElement[Any] = found.c.query
+    if head:
+        query = query.op("&&", return_type=TSQUERY())(words_query(head, LEAST_BEGUN))
     counted = (
         select(found.c.text, found.c.kind, _count(query, found).label("listings"))
         .where(found.c.place <= _CANDIDATES)

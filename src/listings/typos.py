@@ -28,8 +28,9 @@ def meaning(suffix: str = "") -> ColumnElement[str]:
     return cast(func.words_query(*(bindparam(name + suffix, type_=ARRAY(Text)) for name in QueryWord._fields)), Text)
 
 
-def words_query(q: str) -> ColumnElement[Any]:
-    """The same as an expression, for tables that are small enough not to care."""
-    columns = ([getattr(word, name) for word in query_words(q)] for name in QueryWord._fields)
+def words_query(q: str, least_begun: int = 1) -> ColumnElement[Any]:
+    """The same as an expression, for tables that are small enough not to care; shorter words are taken as whole."""
+    wanted = query_words(q, least_begun=least_begun)
+    columns = ([getattr(word, name) for word in wanted] for name in QueryWord._fields)
     found = func.words_query(*(cast(column, ARRAY(Text)) for column in columns), type_=TSQUERY())
     return select(found).scalar_subquery()

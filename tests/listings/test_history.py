@@ -15,7 +15,10 @@ from src.core.audit import AuditEntry
 from src.core.events import EventRecord
 from src.core.security import Role
 from src.listings import actions
+from src.listings.market import MOST_OTHERS
 from src.listings.models import HoldReason, ListingChange, Told
+from src.properties import service as properties
+from src.properties.schemas import PropertyCreate
 from src.vehicles import service as vehicles
 from src.vehicles.schemas import VehicleCreate
 from tests.factories import Person, World, property_data, vehicle_data
@@ -313,6 +316,18 @@ async def test_the_same_title_sold_twice_raises_an_alarm(client: AsyncClient, wo
     await world.act(second, new, "close")
     [fact] = await facts("listing.asset_sold_twice")
     assert (fact["listing_id"], fact["sold_lately"]) == (new["id"], [old["id"]])
+
+
+async def test_a_sale_is_not_hidden_behind_newer_listings_of_the_same_title(world: World) -> None:
+    first, second = await world.person(), await world.person()
+    sale = home(purpose="sale", rent_period=None)
+    old, new = await world.published(first, sale), await world.published(second, sale)
+    await world.act(first, old, "close")
+    drafts = [properties.draft(PropertyCreate(**sale)) for _ in range(MOST_OTHERS)]
+    async with database.transaction() as session:
+        await actions.create_submitted(session, second.id, properties.kind, drafts)
+    await world.act(second, new, "close")
+    assert [fact["sold_lately"] for fact in await facts("listing.asset_sold_twice")] == [[old["id"]]]
 
 
 async def test_a_batch_that_says_the_same_of_every_car_raises_bounded_alarms(world: World) -> None:

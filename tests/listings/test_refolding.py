@@ -14,9 +14,10 @@ from src.core import database
 from src.core.text import FOLDING
 from src.geo import loading
 from src.listings import refolding
-from src.listings.models import Listing, ListingWord
+from src.listings.models import Listing, ListingPhrase, ListingWord
 from src.listings.refolding import refold
 from tests.factories import property_data, vehicle_data
+from tests.listings.learned import learn
 from tests.listings.published import publish
 from tests.listings.stored import events_of, nothing_changes, row_of
 
@@ -76,6 +77,20 @@ async def test_two_that_start_at_once_fold_each_listing_once(committed: None, mo
     await age(*await publish(*(vehicle_data() for _ in range(6))))
     monkeypatch.setattr(refolding, "BATCH", 2)
     assert sum(await asyncio.gather(refold(), refold())) == 6
+
+
+async def test_learning_meanwhile_stands_in_nobodys_way(
+    committed: None, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await publish(*(vehicle_data(title=f"Zebra {word} ቤት") for word in ("lion", "okapi", "gnu", "ape")))
+    await age(*ids)
+    monkeypatch.setattr(refolding, "BATCH", 2)
+    batches = (ids, ids[::-1], ids[1:], ids[:2])
+    folding = asyncio.gather(refold(), refold())
+    await asyncio.gather(folding, *(learn(*batch) for batch in batches))
+    assert sum(folding.result()) == 4
+    async with database.transaction() as session:
+        assert {"lion", "okapi", "gnu", "ape"} <= set(await session.scalars(select(ListingPhrase.key)))
 
 
 async def test_O02_migrating_folds_again(committed: None, engine: AsyncEngine) -> None:

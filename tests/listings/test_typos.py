@@ -125,6 +125,18 @@ async def test_two_learn_the_same_at_once(committed: None) -> None:
     assert {"zebra", "giraffe", "okapi", "lion", "pion", "sion", "tion"} <= await known()
 
 
+async def test_what_is_known_is_learned_while_somebody_holds_it(committed: None) -> None:
+    ids = await publish(vehicle_data())
+    await learn(*ids)
+    before = await known()
+    async with database.transaction() as session:
+        await session.scalars(select(ListingPhrase).with_for_update())
+        await session.scalars(select(ListingWord).with_for_update())
+        async with asyncio.timeout(3):
+            await learn(*ids)
+    assert await known() == before
+
+
 async def test_learning_again_changes_nothing(client: AsyncClient) -> None:
     ids = await publish(vehicle_data(), property_data())
     await learn(*ids)
