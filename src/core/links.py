@@ -9,12 +9,18 @@ from starlette.responses import Response
 # The end of a page as JSON, whoever wrote it; a quotation mark inside a string would be escaped.
 _NEXT_CURSOR = re.compile(rb'"next_cursor":"([\w.-]+)"(?:,"total":\{[^{}]*\})?\}$', re.ASCII)
 _LONGEST_END = 1200
+# A proxy may take no more than 4096 bytes of headers, and answer 502.
+LONGEST_ADDRESS = 3000
 
 
 def add_next(request: Request, page: Response) -> None:
-    """Add the address of the next page: this one's, with its cursor. Without a host, so that no proxy can spoil it."""
+    """Add the address of the next page: this one's, with its cursor, unless it is too long for a header.
+
+    Without a host, so that no proxy can spoil it.
+    """
     body = bytes(page.body)
     if found := _NEXT_CURSOR.search(body, max(0, len(body) - _LONGEST_END)):
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         address = f"{quote(request.scope['path'])}?{urlencode([*kept, ('cursor', found[1].decode())])}"
-        page.headers["Link"] = f'<{address}>; rel="next"'
+        if len(address) <= LONGEST_ADDRESS:
+            page.headers["Link"] = f'<{address}>; rel="next"'
