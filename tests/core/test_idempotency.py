@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
 from sqlalchemy import delete, func, select, text
 
+from src.auth import passwords
 from src.auth.models import Credential
 from src.core import clock, config, database
 from src.core.idempotency import KeptAnswer
@@ -244,6 +245,15 @@ async def test_I17_an_account_is_opened_once(client: AsyncClient) -> None:
     other = await client.post(REGISTER, json=HANA | {"password": "another-bird-93-xol"}, headers=headers)
     assert_refused(other, 422, "idempotency_key_reused")
     assert await rows(User) == 1
+
+
+async def test_no_connection_is_held_while_a_password_waits_to_be_hashed(
+    client: AsyncClient, count_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "LONGEST_QUEUE", -2)
+    with count_queries() as statements:
+        busy = await client.post(REGISTER, json=HANA, headers={"Idempotency-Key": KEY})
+    assert (busy.status_code, statements) == (503, [])
 
 
 async def test_I17_who_has_no_account_yet_is_told_apart_by_address(app: FastAPI, client: AsyncClient) -> None:
