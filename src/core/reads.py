@@ -18,9 +18,6 @@ from src.core.config import DatabaseSettings
 
 Row = Mapping[str, Any]
 
-# By each connection. A search takes the server a tenth of a megabyte, and anybody can ask for thousands of shapes.
-STATEMENTS_KEPT = 100
-
 _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
@@ -127,7 +124,7 @@ async def pool(url: str, config: DatabaseSettings, server_settings: Mapping[str,
             max_size=config.read_pool_size // 2,
             timeout=config.pool_timeout,
             reset=_keep,
-            statement_cache_size=STATEMENTS_KEPT,
+            statement_cache_size=500,
             server_settings={**server_settings, "plan_cache_mode": plan_cache_mode},
         )
 
