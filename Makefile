@@ -31,8 +31,8 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz clients migrate \
-	upgrade downgrade seed import openapi requirements clean
+.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults bench clients \
+	migrate upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,7 +43,7 @@ run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the fir
 test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical $(ARGS)
 
-check: check-code test fuzz clients ## Everything that CI checks
+check: check-code test fuzz faults clients ## Everything that CI checks
 
 check-code: lint types layers migrations api ## Everything that CI checks without sending requests
 
@@ -76,6 +76,14 @@ api-release: $(TO_TEST) api ## Make openapi.json the released one, which later o
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made from openapi.json (Schemathesis)
 	@$(PYTEST) tests/e2e/fuzzing.py $(ARGS)
+
+faults: $(TO_TEST) ## Take PostgreSQL away from a running server under load, three ways
+	@$(PYTEST) tests/e2e/outages.py $(ARGS)
+
+SIZES ?= 10000 300000
+SECONDS ?= 5
+bench: $(TO_TEST) ## Measure our server against a bare handler, with wrk (SIZES="10000 300000" SECONDS=5)
+	@$(BIN)/python -m benchmarks.run $(SIZES) $(SECONDS)
 
 # They have an environment of their own: what generates them wants other versions than the server, and a node.
 CLIENTS := build/clients

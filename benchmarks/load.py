@@ -32,10 +32,15 @@ class BenchError(Exception):
     """What was measured would mean nothing."""
 
 
+class ClientBusyError(BenchError):
+    """The client was the bottleneck, and not the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Requests a second, and latencies in milliseconds."""
+    """How many requests, how many a second, and latencies in milliseconds."""
 
+    requests: int
     rate: float
     p50: float
     p95: float
@@ -52,7 +57,8 @@ def run(address: str, paths: list[str], seconds: int, connections: int = CONNECT
     """Ask for the paths in turn, over and over.
 
     Raises:
-        BenchError: an answer was no success, or the client was the bottleneck.
+        BenchError: an answer was no success.
+        ClientBusyError: the client was the bottleneck.
     """
     with tempfile.TemporaryDirectory() as folder:
         script, listed = Path(folder, "script.lua"), Path(folder, "paths")
@@ -72,5 +78,5 @@ def run(address: str, paths: list[str], seconds: int, connections: int = CONNECT
     if failed:
         raise BenchError(f"{failed} of {requests} requests to {address}{paths[0]} failed")
     if busy > BUSY_CLIENT:
-        raise BenchError(f"wrk took {busy:.0%} of a core: the client was the bottleneck")
-    return Seen(requests / microseconds * 1e6, *(latency / 1000 for latency in latencies))
+        raise ClientBusyError(f"wrk took {busy:.0%} of a core")
+    return Seen(requests, requests / microseconds * 1e6, *(latency / 1000 for latency in latencies))

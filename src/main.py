@@ -1,6 +1,7 @@
 """The application: mounts routers, middleware and error handlers, and owns what lives as long as the process."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from src import __version__, relay
 from src.auth.router import router as auth_router
-from src.core import database, docs, logging, problems, rate_limit, redis
+from src.core import database, docs, logging, problems, rate_limit, redis, short_way
 from src.core.config import Settings
 from src.core.config import settings as load_settings
 from src.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, SecurityHeaders
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     problems.install(app)
     _mount(app)
+    short_way.install(app)
     docs.install(app, is_open=bool(settings.docs.enabled))
     return app
 
@@ -118,7 +120,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.amqp.url is None:
             relay.subscribe_all()
             stack.push_async_callback(_stop, asyncio.create_task(relay.run(), name="relay"))
+        # What is there now stays: looking through it again and again for rubbish would hold up requests.
+        gc.freeze()
         yield
+        gc.unfreeze()
 
 
 async def _stop(task: asyncio.Task[Any]) -> None:

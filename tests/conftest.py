@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,6 +62,13 @@ def server_url() -> Iterator[str]:
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     with embedded.running(DATA_DIR / "postgres", options=fast) as url:
         yield url
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder that other users may pass through: any pytest that starts on this machine closes `tmp_path` to them."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        yield Path(name).resolve()
 
 
 def template_name() -> str:

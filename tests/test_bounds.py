@@ -89,7 +89,10 @@ async def test_I09_every_query_parameter_is_refused_for_its_length(app: FastAPI,
     for path, name, _ in parameters(app):
         answer = await client.get(path, params={name: next(evil)})
         assert answer.status_code == 422, (path, name)
-        for error in answer.json()["errors"]:
+        # Another parameter may be needed, and says so as well.
+        errors = [error for error in answer.json()["errors"] if error["code"] != "missing"]
+        assert errors, (path, name)
+        for error in errors:
             assert (error["in"], error["pointer"].split("/")[1]) == ("query", name)
             assert_refused_for_its_length(error)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from fastapi.exceptions import HTTPException
 from httpx import ASGITransport, AsyncClient, Response
@@ -43,11 +44,15 @@ FAILURES: dict[str, Exception] = {
     "pool": PoolTimeoutError(SECRET),
     "network": ConnectionRefusedError(SECRET),
     "slow": TimeoutError(SECRET),
+    "starting": asyncpg.CannotConnectNowError(SECRET),
+    "closed": asyncpg.InterfaceError(SECRET),
+    "farewell": asyncpg.InternalClientError(SECRET),
 }
 STATUSES = {
     "bug": 500, "lookup": 500, "recursion": 500, "http-400": 422, "http-401": 401, "http-403": 403, "http-406": 422,
     "http-413": 413, "http-415": 415, "http-418": 422, "http-429": 429, "http-500": 500, "http-502": 500,
     "http-503": 503, "too-many": 429, "redis": 503, "pool": 503, "network": 503, "slow": 503,
+    "starting": 503, "closed": 503, "farewell": 503,
 }  # fmt: skip
 
 

@@ -3,15 +3,19 @@
 The whole password counts: bcrypt reads 72 bytes and stops at NUL, so it is given a digest of fixed length.
 """
 
+import asyncio
 import base64
 import hashlib
+import os
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import bcrypt
-from anyio import CapacityLimiter, to_thread
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from src.auth.errors import WeakPassword
@@ -22,10 +26,20 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 8, 256
-# bcrypt releases the GIL; two at once leave the event loop its share of a small machine.
-_hashing = CapacityLimiter(2)
+# bcrypt releases the GIL; two at once, and what they leave, is enough for everybody else on a small machine.
+MOST_AT_ONCE = 2
 # Some ten seconds of hashing; who comes later is better told so at once.
 LONGEST_QUEUE = 50
+_unfinished: set[Future[Any]] = set()
+
+
+def _step_back() -> None:
+    """Let the event loop go first, where threads have priorities of their own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_hashers = ThreadPoolExecutor(MOST_AT_ONCE, "hashing", _step_back)
 
 
 def check(password: str, pointer: str = "/password") -> None:
@@ -52,9 +66,12 @@ async def matches(password: str, password_hash: str | None) -> bool:
 
 
 async def _aside(hashing: Callable[[str, S], T], password: str, setting: S) -> T:
-    if _hashing.statistics().tasks_waiting >= LONGEST_QUEUE:
+    if len(_unfinished) >= LONGEST_QUEUE + MOST_AT_ONCE:
         raise Unavailable(headers={"Retry-After": "5"})
-    return await to_thread.run_sync(hashing, password, setting, limiter=_hashing)
+    hashed = _hashers.submit(hashing, password, setting)
+    _unfinished.add(hashed)
+    hashed.add_done_callback(_unfinished.discard)
+    return await asyncio.wrap_future(hashed)
 
 
 def _hash(password: str, rounds: int) -> str:

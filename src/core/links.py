@@ -9,6 +9,8 @@ from starlette.responses import Response
 # The end of a page as JSON, whoever wrote it; a quotation mark inside a string would be escaped.
 _NEXT_CURSOR = re.compile(rb'"next_cursor":"([\w.-]+)"(?:,"total":\{[^{}]*\})?\}$', re.ASCII)
 _LONGEST_END = 1200
+# What was counted for the first page holds for all.
+_NOT_KEPT = {"cursor", "facets"}
 # A proxy may take no more than 4096 bytes of headers, and answer 502.
 LONGEST_ADDRESS = 3000
 
@@ -20,7 +22,7 @@ def add_next(request: Request, page: Response) -> None:
     """
     body = bytes(page.body)
     if found := _NEXT_CURSOR.search(body, max(0, len(body) - _LONGEST_END)):
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name not in _NOT_KEPT]
         address = f"{quote(request.scope['path'])}?{urlencode([*kept, ('cursor', found[1].decode())])}"
         if len(address) <= LONGEST_ADDRESS:
             page.headers["Link"] = f'<{address}>; rel="next"'

@@ -11,11 +11,14 @@ import structlog
 
 from src.core.config import Settings
 
-_SHARED: list[Any] = [
+_OURS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_THEIRS: list[Any] = [
+    *_OURS,
     structlog.stdlib.ExtraAdder(),
     lambda _logger, _method, line: {name: part for name, part in line.items() if name != "color_message"},
 ]
@@ -51,7 +54,7 @@ def configure(settings: Settings) -> None:
         }
     )
     structlog.configure(
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_OURS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -83,6 +86,6 @@ def _formatter(renderer: Any) -> dict[str, Any]:
         steps.append(structlog.processors.format_exc_info)  # type: ignore[arg-type]
     return {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": _SHARED,
+        "foreign_pre_chain": _THEIRS,
         "processors": [*steps, renderer],
     }

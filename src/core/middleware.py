@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +45,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -75,21 +75,21 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, is_https_only: bool) -> None:
         self.app = app
-        self.headers = dict(_SECURITY_HEADERS)
+        wanted = dict(_SECURITY_HEADERS)
         if is_https_only:
-            self.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            wanted["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in wanted.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         is_personal = any(name == b"authorization" for name, _ in scope["headers"])
+        wanted = [*self.headers, (b"cache-control", b"private, no-store" if is_personal else b"no-store")]
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "private, no-store" if is_personal else "no-store")
+                said = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(header for header in wanted if header[0] not in said)]
             await send(message)
 
         return await self.app(scope, receive, send_guarded)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -41,16 +42,66 @@ class Total(Schema):
     capped: bool = Field(description="True: there are more than `value`")
 
 
+class FacetValue(Schema):
+    """A value that the parameter of the facet's name takes, or a band for its `_min` and `_max`."""
+
+    value: str | None = Field(max_length=120, examples=["Toyota"])
+    min: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
+    max: int | None = Field(ge=0, le=10**15, description="Of a band, else null", examples=[None])
+    count: int = Field(ge=1, le=2**31 - 1)
+
+
+class Facet(Schema):
+    """What there is to choose from, under all filters but those on the facet itself."""
+
+    values: list[FacetValue] = Field(max_length=50, description="Bands upwards, values with the most first")
+    is_capped: bool = Field(description="True: only 10,000 of those were counted")
+
+
+class Relaxation(Schema):
+    """A search that finds something, and how far it is from the one that found nothing."""
+
+    parameters: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=2000)] | None] = Field(
+        min_length=1,
+        max_length=10,
+        description="Query parameters to replace; null: to leave out",
+        examples=[{"price_max": "216000000"}],
+    )
+    cost: float = Field(
+        ge=0,
+        le=10,
+        description="The share of a limit that it moves by (years: tenths), or of the words that it drops; 1 for a "
+        "filter that is left out",
+        examples=[0.08],
+    )
+    total: Total
+
+
 class SearchPage(Page[T], Generic[T]):
     """One page of search results."""
 
     total: Total
+    facets: dict[Annotated[str, Field(max_length=60)], Facet] = Field(
+        default_factory=dict, max_length=10, description="Those asked for with `facets`; left out if none are"
+    )
+    relaxations: list[Relaxation] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Only where filters leave nothing: the cheapest ways to find something, each about another filter",
+    )
     exchange_rates_id: UUID | None = Field(
         description="The rates that prices were compared by (`GET /exchange-rates/{id}`), on every page of a search"
     )
 
 
 TOTAL_CAP = 1000
+
+
+def capped(total: int) -> dict[str, Any]:
+    """A `Total` of what was counted as far as one more than the cap."""
+    return {"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP}
+
+
 # Python's decoder would also take `+/`, the other alphabet of base64, and so two spellings of one cursor.
 _SPELLING = re.compile("[A-Za-z0-9_.-]+")
 
@@ -61,13 +112,18 @@ class BadCursor(Invalid):
     code, title = "bad_cursor", "The cursor does not belong to this list"
 
 
-def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(signing_key("cursor"), salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
+@lru_cache(maxsize=8)
+def _signer(key: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(key, salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
 
 
 def encode_cursor(scope: str, keys: Sequence[Any]) -> str:
     """An opaque, signed cursor: the sort keys of the last row, good only for lists of the same `scope`."""
-    return str(_signer().dumps([_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]))
+    return str(
+        _signer(signing_key("cursor")).dumps(
+            [_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]
+        )
+    )
 
 
 def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -> list[Any]:
@@ -80,7 +136,7 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
     if not _SPELLING.fullmatch(cursor):
         raise bad_cursor()
     try:
-        digest, values = _signer().loads(cursor)
+        digest, values = _signer(signing_key("cursor")).loads(cursor)
         if digest == _digest(scope):
             return [wanted.validate_python(value) for wanted, value in zip(types, values, strict=True)]
     except (BadData, ValueError, TypeError, RecursionError):

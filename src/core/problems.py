@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 
-# From sessions, and from hot reads.
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# From sessions, and from hot reads. The last: PostgreSQL said farewell to the connection while it was being taken up.
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 # SQLSTATE classes after which the same request may well succeed: connection, resources, operator, system.
 _TRANSIENT_CLASSES = ("08", "53", "57", "58")

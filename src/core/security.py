@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -170,7 +171,12 @@ def _check_validity(claims: _Claims) -> None:
 
 def signing_key(purpose: str) -> bytes:
     """A key of its own for each purpose, derived from the one secret, so that no signature serves two."""
-    return hmac.digest(settings().secret(), purpose.encode(), hashlib.sha256)
+    return _derived(settings().secret(), purpose)
+
+
+@lru_cache(maxsize=32)
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return hmac.digest(secret, purpose.encode(), hashlib.sha256)
 
 
 def keyed_hash(purpose: str, value: str) -> str:

@@ -110,6 +110,11 @@ def _unsafe_query(query: bytes) -> Iterator[dict[str, Any]]:
             yield _error(("query", re.sub(UNSAFE_TEXT, "", name)), "unsafe_text", _UNSAFE)
 
 
+def is_unsafe_query(query: bytes) -> bool:
+    """Whether a query string says what cannot be stored."""
+    return next(_unsafe_query(query), None) is not None
+
+
 def _unsafe_path(raw_path: bytes) -> Iterator[dict[str, Any]]:
     try:
         is_safe = not UNSAFE_TEXT.search(unquote_to_bytes(raw_path).decode())
@@ -216,11 +221,12 @@ class StrictRoute(APIRoute):
                 if isinstance(exc.__cause__, (ProblemError, RequestValidationError)):
                     raise exc.__cause__ from None
                 raise
-            return self._finished(request, answer)
+            return self.finished(request, answer)
 
         return strict
 
-    def _finished(self, request: Request, answer: Response) -> Response:
+    def finished(self, request: Request, answer: Response) -> Response:
+        """The answer with its address of the next page, its ETag and for whom it may be kept."""
         if "next_cursor" in getattr(self.response_model, "model_fields", ()):
             links.add_next(request, answer)
         if self.lifetime and answer.status_code == 200:

@@ -115,6 +115,12 @@ def _refusal(pointer: str, error: type[RatesOfTheFuture | BaseIsNotOne]) -> Fiel
     return FieldError("body", pointer, error.code, error.title)
 
 
+def known_table(set_id: UUID | None) -> RateTable | None:
+    """The rates of this set, or without one the current rates, if this process need not ask the database for them."""
+    wanted = set_id or (_current if time.monotonic() < _current_until else None)
+    return _tables.get(wanted) if wanted else None
+
+
 async def current_table(session: AsyncSession) -> RateTable:
     """The current rates to calculate with, at most `CACHE_SECONDS` old; `NO_RATES` where there are none."""
     global _current, _current_until  # noqa: PLW0603 - one cache per process

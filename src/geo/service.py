@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, ScalarResult, Select, false, select, tuple_
+from sqlalchemy import ColumnElement, ScalarResult, ScalarSelect, Select, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core.text import name_key
@@ -35,9 +35,9 @@ def cities_beginning_with(text: str) -> Select[int]:
     return select(CityName.city_id).where(CityName.key >= key, CityName.key <= key + LAST_CHARACTER)
 
 
-def cities_with_key(key: ColumnElement[str]) -> Select[int]:
+def cities_with_key(key: ColumnElement[str]) -> ScalarSelect[int]:
     """The ids of the cities with this `name_key` in any language, as a subquery."""
-    return select(CityName.city_id).where(CityName.key == key)
+    return select(CityName.city_id).where(CityName.key == key).distinct().scalar_subquery()
 
 
 async def resolve(session: AsyncSession, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -5,18 +5,16 @@ mean something else have a function here. Conditions hold names, never values, s
 values; `values` gives those.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import cos, radians, sin
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, any_, bindparam, cast, func, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, any_, bindparam, cast, func, or_
 from sqlalchemy.dialects.postgresql import TSQUERY, array
-from sqlalchemy.orm import aliased
-from sqlalchemy.types import ARRAY, Boolean, Double, Text, UserDefinedType
+from sqlalchemy.types import ARRAY, Boolean, Double, Integer, Text, UserDefinedType
 
 from src.core.text import name_key
-from src.geo import service as geo
 from src.listings.filters import ListingSearch
 from src.listings.models import EARTH_RADIUS_KM, Cube, Listing
 from src.listings.places import numbers, ring
@@ -37,15 +35,27 @@ def _lowered(names: list[str], _: Any) -> list[str]:
 class Compared:
     """A column that parameters are compared with, and how a parameter's value (of this search) is put for that.
 
-    `is_known` where the column stands for unknown values too: these are not more than any minimum.
+    `undo` is the way back, from what the column holds to what a parameter says. `is_known` where the column stands for
+    unknown values too: these are not more than any minimum. `scale` is by how much a limit moves at the cost of giving
+    it up (`relaxations.py`); without it, by as much as was asked.
     """
 
     column: Any
     convert: Callable[[Any, Any], Any] = _as_it_is
     is_known: ColumnElement[bool] | None = None
+    undo: Callable[[Any, Any], Any] = _as_it_is
+    scale: float | None = None
 
 
 Columns = Mapping[str, Compared]
+
+
+YEARS = 10
+
+
+def years(column: Any) -> Compared:
+    """A column of years, each as far from the next."""
+    return Compared(column, scale=YEARS)
 
 
 def lowered(column: Any) -> Compared:
@@ -74,7 +84,7 @@ class Special:
 
 
 def words_query() -> ColumnElement[Any]:
-    """What the words mean (`typos.meant`), as a `tsquery` whose words the planner knows."""
+    """What the words mean (`lookups`), as a `tsquery` whose words the planner knows."""
     return cast(bindparam("q", type_=Text), TSQUERY)
 
 
@@ -149,12 +159,9 @@ def _area_values(search: ListingSearch) -> Values:
 
 
 def _called() -> ColumnElement[bool]:
-    # Not `city_key IN … OR city_id IN …`: a union of the two gets both indexes and a fair estimate.
-    place = aliased(Listing)
-    public = select(place.id).where(place.is_public)
-    keys: Any = any_(bindparam("city", type_=ARRAY(Text)))
-    by_name = public.where(place.city_key == keys)
-    return Listing.id.in_(union_all(by_name, public.where(place.city_id.in_(geo.cities_with_key(keys)))))
+    # The ids are looked up before, see `lookups`.
+    is_one_of = Listing.city_id == any_(bindparam("city_ids", type_=ARRAY(Integer)))
+    return or_(Listing.city_key == any_(bindparam("city", type_=ARRAY(Text))), is_one_of)
 
 
 _SPECIAL: Mapping[str, Special] = {
@@ -164,7 +171,7 @@ _SPECIAL: Mapping[str, Special] = {
     "bbox": Special(_in_box, _box_values),
     "polygon": Special(_in_area, _area_values),
 }
-_NO_CONDITION = {"limit", "cursor", "sort", "explain", "radius_km", "mileage_unit", "currency"}
+_NO_CONDITION = {"limit", "cursor", "sort", "explain", "facets", "radius_km", "mileage_unit", "currency"}
 # Both limits are one condition; its values take the rates: see `prices`.
 PRICE_LIMITS = {"price_min", "price_max"}
 
@@ -175,9 +182,9 @@ def given(search: ListingSearch) -> tuple[str, ...]:
     return tuple(name for name in sent if getattr(search, name) not in (None, []))
 
 
-def conditions(search: ListingSearch, columns: Columns) -> Iterator[ColumnElement[bool]]:
-    """What the given parameters, but for limits of the price, ask of the rows, whatever their values."""
-    for name in given(search):
+def conditions(search: ListingSearch, columns: Columns, names: Iterable[str]) -> Iterator[ColumnElement[bool]]:
+    """What these of the given parameters, but for limits of the price, ask of the rows, whatever their values."""
+    for name in names:
         if name in PRICE_LIMITS:
             continue
         if name in _SPECIAL:

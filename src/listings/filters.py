@@ -1,6 +1,6 @@
 """The query parameters that every search understands."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -15,6 +15,12 @@ from src.listings.schemas import LanguageTag
 
 Name = Annotated[Line, Field(min_length=1, max_length=120)]
 Names = Annotated[list[Name], Field(max_length=20)]
+# A search has its own list of those that it offers.
+FACETS: Any = Field(
+    [],
+    max_length=10,
+    description="What to count what is found by; each under all filters but those on itself. `price` needs `currency`",
+)
 Price = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT)]
 
 
@@ -86,10 +92,21 @@ class ListingSearch(PageQuery):
             raise ValueError("explain needs `q`")
         return value
 
+    @field_validator("facets", check_fields=False)
+    @classmethod
+    def _can_count(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if "price" in value and not info.data.get("currency"):
+            raise ValueError("price needs `currency`")
+        return list(dict.fromkeys(value))
+
+    def counted(self) -> tuple[str, ...]:
+        """The names of the facets asked for."""
+        return tuple(getattr(self, "facets", ()))
+
     def order(self) -> str:
         """The name of the order asked for; `relevance` where there are words, else `newest`."""
         return str(getattr(self, "sort", None) or ("relevance" if self.q else "newest"))
 
     def scope(self) -> str:
         """What a cursor of this search is good for: the same filters and order."""
-        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort", "explain"})
+        return self.order() + self.model_dump_json(exclude={"limit", "cursor", "sort", "explain", "facets"})

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from math import log
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal_column
+from sqlalchemy import ColumnElement, Double, Select, case, cast, func, literal_column
 
 from src.core.text import Weight
 from src.listings.models import ListingKind, PhraseKind
@@ -21,6 +22,18 @@ def object_of(**members: Any) -> ColumnElement[Any]:
     for name, value in members.items():
         arguments += [literal_column(f"'{name}'"), value]
     return func.json_build_object(*arguments)
+
+
+def nearness(one: Any, other: Any) -> ColumnElement[float]:
+    """1 for equal quantities, falling to 0 where one is twice the other; 0 where one is unknown."""
+    ratio = cast(one, Double) / func.nullif(cast(other, Double), 0)
+    distance = func.abs(func.ln(func.nullif(ratio, 0))) / log(2)
+    return func.coalesce(func.greatest(0, 1 - distance), 0, type_=Double())
+
+
+def is_same(one: Any, other: Any) -> ColumnElement[int]:
+    """1 where both are known and equal, else 0."""
+    return case((one == other, 1), else_=0)
 
 
 class Kind(ABC):
@@ -93,6 +106,14 @@ class Kind(ABC):
     def phrases(self, details: Details) -> Iterable[tuple[PhraseKind, str]]:  # noqa: ARG002 - for kinds with names
         """What of it a search is to be completed to."""
         return ()
+
+    @abstractmethod
+    def similarity(self, origin: Any, details: Any) -> ColumnElement[Any]:
+        """Points, eight at most, for what a row of `Listing` and `table` has in common with these aliases of them."""
+
+    @abstractmethod
+    def look_alikes(self, origin: Any, details: Any) -> Iterable[Select[Any]]:
+        """The ids of a few hundred listings at most that promise points; these may be anything, public or not."""
 
     def completeness(self, details: Details) -> tuple[int, int]:
         """How many of the fields are filled, of how many."""

@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 from sqlalchemy.orm import aliased
-from sqlalchemy.types import BigInteger, Boolean, Numeric
+from sqlalchemy.types import BigInteger, Boolean, Double, Numeric
 
 from src.core.pagination import after
 from src.exchange_rates.queries import in_price_order
+from src.listings import ranking
+from src.listings.conditions import words_query
 from src.listings.models import Listing
 
 LIMIT: ColumnElement[int] = bindparam("limit", type_=BigInteger)
@@ -34,6 +36,25 @@ class Order:
     def ways(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         """The columns that hold the keys, as an ORDER BY."""
         return [key.desc() if self.is_descending else key.asc() for key in keys]
+
+
+# Of more matches than these, only the newest are ranked: 15 ms where ranking 200,000 took 500.
+MOST_RANKED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class RelevanceOrder(Order):
+    """By how well the words fit, how new a listing is and how much it tells."""
+
+    keys: tuple[ColumnElement[Any], ...] = (literal_column("score", Double), Listing.id)  # type: ignore[assignment]
+    is_descending: bool = True
+
+    def first(self, matching: Select[Any], *, is_continued: bool) -> Select[Any]:
+        """As `Order` says, of the newest MOST_RANKED."""
+        ranked = matching.add_columns(Listing.search, Listing.published_at, Listing.completeness)
+        newest = ranked.order_by(Listing.published_at.desc(), Listing.id.desc()).limit(MOST_RANKED).subquery("newest")
+        order = Order((ranking.score(words_query(), newest.c), newest.c.id), is_descending=True)
+        return order.first(select(newest.c.id), is_continued=is_continued)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ _present_until = 0.0
 
 
 def are_asked(search: ListingSearch) -> bool:
-    """Whether the search compares prices or sorts by them."""
-    return search.order() in ORDERS or are_limited(search)
+    """Whether the search compares prices, sorts by them or counts them."""
+    return search.order() in ORDERS or are_limited(search) or "price" in search.counted()
 
 
 def are_limited(search: ListingSearch) -> bool:
@@ -53,7 +53,15 @@ class Prices:
             behind = Place(*last) if last else None
             lanes = self.conversion.lanes(*limits, behind=behind, is_descending=search.order() == "price_desc")
             named |= lane_values(lanes)
-        ranges = self.conversion.price_range(*limits)
+        if "price" in search.counted():
+            weights = self.conversion.weights
+            named |= {"priced_currencies": list(weights), "priced_weights": list(weights.values())}
+        return named | self.limits(search)
+
+    def limits(self, search: ListingSearch) -> dict[str, Any]:
+        """The values that `are_within` names."""
+        named: dict[str, Any] = {}
+        ranges = self.conversion.price_range(search.price_min, search.price_max)
         each = zip(ranges.currencies, ranges.lows, ranges.highs, strict=True)
         known = {currency: (low, high) for currency, low, high in each}
         for number, currency in enumerate(self.currencies):
@@ -62,9 +70,9 @@ class Prices:
         return named
 
 
-def are_within(currencies: int) -> ColumnElement[bool]:
-    """Where the price is in the range of its currency, of so many; each is spelled out for the planner to judge."""
-    ranges = [
+def ranges(currencies: int) -> list[ColumnElement[bool]]:
+    """Where the price is in the range of its currency, for each of so many, spelled out for the planner to judge."""
+    return [
         and_(
             Listing.currency == bindparam(f"price_currency_{number}", type_=Text),
             Listing.price_amount.between(
@@ -73,7 +81,11 @@ def are_within(currencies: int) -> ColumnElement[bool]:
         )
         for number in range(currencies)
     ]
-    return or_(*ranges) if ranges else false()
+
+
+def are_within(currencies: int) -> ColumnElement[bool]:
+    """Where the price is in one of the `ranges`."""
+    return or_(false(), *ranges(currencies))
 
 
 async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continued: bool) -> Prices:
@@ -91,6 +103,8 @@ async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continu
 
 
 async def _table(set_id: UUID | None) -> RateTable:
+    if known := exchange_rates.known_table(set_id):
+        return known
     async with database.transaction() as session:
         if set_id is None:
             return await exchange_rates.current_table(session)

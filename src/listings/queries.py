@@ -164,13 +164,18 @@ def sight_of(viewer: Actor | None) -> Sight:
     return Sight.EVERYTHING if viewer.is_moderator else Sight.THEIR_OWN
 
 
-@cache
-def _one(only: ListingKind | None, sight: Sight) -> Statement:
-    is_private = {
+def is_private_in(sight: Sight) -> ColumnElement[bool]:
+    """As `is_private_to`, for the viewer called `viewer_id`."""
+    return {
         Sight.NOTHING: false(),
         Sight.THEIR_OWN: Listing.owner_id == bindparam("viewer_id", type_=Uuid),
         Sight.EVERYTHING: true(),
     }[sight]
+
+
+@cache
+def _one(only: ListingKind | None, sight: Sight) -> Statement:
+    is_private = is_private_in(sight)
     found = representations(is_private, only)
     return compiled(found.where(Listing.id == bindparam("listing_id", type_=Uuid), or_(Listing.is_public, is_private)))
 

@@ -20,20 +20,20 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _LEAST_RANK = 0.001
 
 
-def parts(words: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
+def parts(words: ColumnElement[Any], row: Any = Listing) -> dict[str, ColumnElement[Any]]:
     """The points of a listing for a `tsquery`: for its text, its freshness and its completeness."""
-    rank = func.greatest(cast(func.ts_rank(Listing.search, words), Double), _LEAST_RANK)
-    seconds = func.extract("epoch", Listing.published_at) - EPOCH.timestamp()
+    rank = func.greatest(cast(func.ts_rank(row.search, words), Double), _LEAST_RANK)
+    seconds = func.extract("epoch", row.published_at) - EPOCH.timestamp()
     return {
         "text": func.ln(rank, type_=Double()) / func.ln(2.0, type_=Double()),
         "freshness": cast(seconds, Double) / (HALF_LIFE_DAYS * 86_400),
-        "completeness": cast(Listing.completeness, Double) / 100,
+        "completeness": cast(row.completeness, Double) / 100,
     }
 
 
-def score(words: ColumnElement[Any]) -> ColumnElement[float]:
+def score(words: ColumnElement[Any], row: Any = Listing) -> ColumnElement[float]:
     """What relevance sorts by, the most relevant first."""
-    text, freshness, completeness = parts(words).values()
+    text, freshness, completeness = parts(words, row).values()
     return cast(text + freshness + completeness, Double)
 
 

@@ -17,11 +17,18 @@ from src.core.errors import Unauthorized, raises
 from src.core.pagination import BadCursor, Page, PageQuery, SearchPage
 from src.core.security import Actor, Permission
 from src.core.strict import Router
-from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search, suggestions
+from src.listings import action_routes, answers, change_routes, favourites, history, kinds, search, similar, suggestions
 from src.listings.errors import ListingNotFound
-from src.listings.filters import ListingSearch
+from src.listings.filters import FACETS, ListingSearch
 from src.listings.models import ListingKind, ListingStatus
-from src.listings.schemas import ListingHistory, Suggestion, SuggestionList, SuggestionQuery
+from src.listings.schemas import (
+    ListingHistory,
+    SimilarListings,
+    SimilarQuery,
+    Suggestion,
+    SuggestionList,
+    SuggestionQuery,
+)
 
 FavouriteKeeper = Annotated[Actor, Depends(permitted(Permission.SAVE_FAVOURITES))]
 
@@ -31,6 +38,7 @@ class MixedSearch(ListingSearch):
 
     kind: list[ListingKind] = Field([], max_length=2)
     sort: Literal["newest", "price_asc", "price_desc", "nearest", "relevance"] | None = None
+    facets: list[Literal["kind", "purpose", "city", "price"]] = FACETS
 
 
 class OwnListings(PageQuery):
@@ -75,6 +83,13 @@ def make_router() -> Router:
         responses=raises(ListingNotFound),
     )
     router.add_api_route(
+        "/listings/{listing_id}/similar",
+        list_similar_listings,
+        summary="List similar listings",
+        response_model=SimilarListings[whole],  # type: ignore[valid-type]
+        responses=raises(ListingNotFound),
+    )
+    router.add_api_route(
         "/users/me/listings",
         list_my_listings,
         summary="List my listings",
@@ -104,6 +119,19 @@ async def search_listings(reader: ReaderDep, query: Annotated[MixedSearch, Query
 async def read_listing(reader: ReaderDep, viewer: Viewer, listing_id: UUID) -> Response:
     """The whole listing. Owner and moderators see more of it, and see it in every state."""
     return await answers.whole(reader, listing_id, viewer)
+
+
+@cached("cache_seconds")
+async def list_similar_listings(
+    reader: ReaderDep, viewer: Viewer, listing_id: UUID, query: Annotated[SimilarQuery, Query()]
+) -> Response:
+    """Public listings of the same kind and purpose, by points out of ten; listings of any owner, but not itself.
+
+    Vehicles: make 2, model 3, body 1, year up to 2. Properties: type, sub type and bedrooms 1 each, size up to 2, place
+    up to 3. Price up to 2, in the same currency.
+    """
+    items = await similar.find(reader, listing_id, viewer, query.limit)
+    return answers.json_answer(b'{"items":[%b]}' % b",".join(items))
 
 
 async def list_my_listings(

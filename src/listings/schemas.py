@@ -1,6 +1,6 @@
 """Listings as clients write and read them; the kinds extend these with their details."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -195,6 +195,21 @@ class SuggestionList(Schema):
     """Completions, those of the most listings first."""
 
     items: list[Suggestion] = Field(max_length=10)
+
+
+class SimilarQuery(Schema):
+    """How many similar listings to name."""
+
+    limit: int = Field(6, ge=1, le=20)
+
+
+T = TypeVar("T")
+
+
+class SimilarListings(Schema, Generic[T]):
+    """Listings like one, the most alike first."""
+
+    items: list[T] = Field(max_length=20)
 
 
 class CloseRequest(Schema):

@@ -1,20 +1,23 @@
 """Searching: conditions, order, keyset page and capped total, compiled once for all values; then the page is shown."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
+from weakref import ReferenceType, ref
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true, union_all
 from sqlalchemy.types import Double
 
-from src.core.pagination import TOTAL_CAP, decode_cursor, encode_cursor
+from src.core.pagination import TOTAL_CAP, capped, decode_cursor, encode_cursor
 from src.core.reads import Reader, Row, Statement, compiled
-from src.listings import kinds, prices, ranking, typos
+from src.listings import facets, kinds, prices, ranking, relaxations
 from src.listings.conditions import (
     LISTING_COLUMNS,
+    PRICE_LIMITS,
     Columns,
+    Values,
     centre,
     column_name,
     conditions,
@@ -22,9 +25,11 @@ from src.listings.conditions import (
     values,
     words_query,
 )
+from src.listings.facets import Facet
 from src.listings.filters import ListingSearch
+from src.listings.lookups import look_up
 from src.listings.models import Listing, ListingKind
-from src.listings.orders import Order, PriceOrder
+from src.listings.orders import Order, PriceOrder, RelevanceOrder
 from src.listings.prices import Prices
 from src.listings.queries import document, documents, is_of, representations
 
@@ -36,6 +41,7 @@ class Catalogue:
     only: ListingKind | None = None
     columns: Columns = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
+    facets: Mapping[str, Facet] = field(default_factory=lambda: facets.LISTING_FACETS)
 
     def column(self) -> Columns:
         """Those of every listing, and of the kind."""
@@ -55,14 +61,17 @@ ORDERS: Mapping[str, Order] = {
     "newest": Order((Listing.published_at, Listing.id), is_descending=True),  # type: ignore[arg-type]
     "price_asc": PriceOrder(),
     "price_desc": PriceOrder(is_descending=True),
-    "relevance": Order((ranking.score(words_query()), Listing.id), is_descending=True),  # type: ignore[arg-type]
+    "relevance": RelevanceOrder(),
     "nearest": Order((_distance, Listing.id)),  # type: ignore[arg-type]
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the SQL of a search; `search` is any one of that shape."""
+    """What decides the SQL of a search; `search` is any one of that shape, for as long as it lives.
+
+    Statements are kept by shape, and what somebody once sent must not be kept with them.
+    """
 
     catalogue: Catalogue
     given: tuple[str, ...]
@@ -71,12 +80,40 @@ class Shape:
     is_explained: bool
     # In how many currencies there are prices within the limits; None without limits.
     currencies: int | None
-    search: ListingSearch = field(compare=False)
+    of: ReferenceType[ListingSearch] = field(compare=False)
 
     @property
-    def has_words(self) -> bool:
-        """Words take a question to the vocabulary, so what is found is shown by the same statement."""
-        return "q" in self.given
+    def search(self) -> ListingSearch:
+        """The search that is being answered."""
+        search = self.of()
+        assert search is not None, "this shape was kept, and its search was not"
+        return search
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Words and cities take a question before the search, so what is found is shown by the same statement."""
+        return "q" in self.given or "city" in self.given
+
+    def without(self, names: Collection[str]) -> "Shape":
+        """The same search, these parameters left out."""
+        return replace(self, given=tuple(name for name in self.given if name not in names))
+
+    def matching(self, also: Iterable[str] = ()) -> Select[Any]:
+        """The ids of what is found; with the kind's table if a parameter, the order or `also` is about one of it."""
+        catalogue = self.catalogue
+        wanted = [*conditions(self.search, catalogue.column(), self.given)]
+        if self.currencies is not None and PRICE_LIMITS.intersection(self.given):
+            wanted.append(prices.are_within(self.currencies))
+        matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
+        if catalogue.only is None:
+            return matching
+        matching = matching.where(is_of(catalogue.only))
+        table = kinds.get(catalogue.only).table
+        # Joined only where it is asked for: counting is three times as fast without.
+        is_asked = self.order in catalogue.orders or any(
+            column_name(name, catalogue.columns) in catalogue.columns for name in (*self.given, *also)
+        )
+        return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
 
 
 async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVERYTHING) -> bytes:
@@ -89,33 +126,50 @@ async def page(reader: Reader, search: ListingSearch, catalogue: Catalogue = EVE
     rates, *last = decode_cursor(scope, search.cursor, keys) if search.cursor is not None else [""]
     asked = await prices.asked(reader, search, rates, is_continued=bool(last)) if prices.are_asked(search) else None
     shape = _shape(search, catalogue, asked, is_continued=bool(last))
-    found = await reader.fetch(_statement(shape), await _named(reader, search, catalogue, asked, last))
+    named = await _named(reader, search, catalogue, asked, last)
+    found = await reader.fetch(_statement(shape), named)
     hits = [row for row in found if row["id"] is not None]
     shown, cursor, rates = hits[: search.limit], None, asked.rates if asked else ""
     if len(hits) > search.limit:
         cursor = encode_cursor(scope, [rates, *(shown[-1][f"key_{number}"] for number in range(len(keys) - 1))])
-    return page_of(await _documents(reader, shape, shown), cursor, found[0]["total"], rates)
+    more = await _more(reader, shape, named, asked, found[0]["total"])
+    whole = await _documents(reader, shape, shown)
+    return page_of(whole, cursor, found[0]["total"], exchange_rates_id=rates or None, **more)
+
+
+async def _more(reader: Reader, shape: Shape, named: Values, asked: Prices | None, total: int) -> dict[str, Any]:
+    """The facets asked for, and a way out where nothing is found."""
+    more: dict[str, Any] = {}
+    if names := shape.search.counted():
+        wanted = {name: shape.catalogue.facets[name] for name in names}
+        more["facets"] = facets.answer(await reader.fetch(_facets(shape, names), named), shape.given, wanted)
+    if total == 0 and shape.given and not shape.is_continued:
+        more["relaxations"] = await relaxations.cheapest(reader, shape, named, asked)
+    return more
+
+
+@lru_cache(maxsize=1000)
+def _facets(shape: Shape, names: tuple[str, ...]) -> Statement:
+    return facets.statement(shape, {name: shape.catalogue.facets[name] for name in names})
 
 
 def _shape(search: ListingSearch, catalogue: Catalogue, asked: Prices | None, *, is_continued: bool) -> Shape:
     currencies = len(asked.currencies) if asked and prices.are_limited(search) else None
-    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, search)
+    return Shape(catalogue, given(search), search.order(), is_continued, search.explain, currencies, ref(search))
 
 
 async def _named(
     reader: Reader, search: ListingSearch, catalogue: Catalogue, asked: Prices | None, last: list[Any]
-) -> dict[str, Any]:
+) -> Values:
     named = {**values(search, catalogue.column()), "limit": search.limit + 1}
     named |= {f"last_{number}": key for number, key in enumerate(last)}
     if asked:
         named |= asked.values(search, last)
-    if search.q:
-        named["q"] = await typos.meant(reader, search.q)
-    return named
+    return named | await look_up(reader, search)
 
 
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
-    if not shape.has_words:
+    if not shape.is_looked_up:
         return await documents(reader, [row["id"] for row in shown], shape.catalogue.only)
     whole = map(document, shown)
     if shape.is_explained:
@@ -123,24 +177,36 @@ async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[byt
     return list(whole)
 
 
-@lru_cache(maxsize=2000)
+# Of all parameters there are, a statement is 17 KB.
+@lru_cache(maxsize=1000)
 def _statement(shape: Shape) -> Statement:
     """Which listings; without words, another statement shows them, whose plan does not depend on what is asked.
 
     One row at least: the total is there even if the page is empty.
     """
-    order, every = shape.catalogue.order(shape.order), _matching(shape)
-    within = every if shape.currencies is None else every.where(prices.are_within(shape.currencies))
+    order, every = shape.catalogue.order(shape.order), shape.without(PRICE_LIMITS).matching()
     # An order by price begins and ends at its limits.
-    matching = every if isinstance(order, PriceOrder) else within
+    matching = every if isinstance(order, PriceOrder) else shape.matching()
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
-    if shape.has_words:
+    if shape.is_looked_up:
         hits = _shown(shape, hits)
-    counted = select(func.count().label("total")).select_from(within.limit(TOTAL_CAP + 1).subquery())
-    total = counted.subquery("counted")
+    total = _counted(shape, every).subquery("counted")
     both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
     keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
-    return compiled(both.order_by(*order.ways(keys)), is_selective=True)
+    return compiled(both.order_by(*order.ways(keys)), is_selective=not _has_one_plan(shape, order))
+
+
+def _has_one_plan(shape: Shape, order: Order) -> bool:
+    """Whether the order's index is best whatever the values: no filter, but limits of the price that it sorts by."""
+    return not set(shape.given) - ({"currency", "price_min", "price_max"} if isinstance(order, PriceOrder) else set())
+
+
+def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
+    """How many there are, up to the cap; within limits for each currency by itself, since each is an index range."""
+    parts = [every] if shape.currencies is None else [every.where(one) for one in prices.ranges(shape.currencies)]
+    found = [part.limit(TOTAL_CAP + 1).subquery() for part in parts or [every.where(false())]]
+    each = union_all(*(select(one.c.id) for one in found)).limit(TOTAL_CAP + 1).subquery()
+    return select(func.count().label("total")).select_from(each)
 
 
 def _shown(shape: Shape, hits: Subquery) -> Subquery:
@@ -150,28 +216,13 @@ def _shown(shape: Shape, hits: Subquery) -> Subquery:
     return whole.subquery("shown")
 
 
-def _matching(shape: Shape) -> Select[Any]:
-    catalogue = shape.catalogue
-    wanted = conditions(shape.search, catalogue.column())
-    matching: Select[Any] = select(Listing.id).where(Listing.is_public, *wanted)
-    if catalogue.only is None:
-        return matching
-    matching = matching.where(is_of(catalogue.only))
-    table = kinds.get(catalogue.only).table
-    # Joined only where it is asked for: counting is three times as fast without.
-    is_asked = shape.order in catalogue.orders or any(
-        column_name(name, catalogue.columns) in catalogue.columns for name in shape.given
-    )
-    return matching.join(table, table.listing_id == Listing.id) if is_asked else matching
-
-
-def page_of(items: list[bytes], cursor: str | None, total: int | None = None, rates: str = "") -> bytes:
+def page_of(items: list[bytes], cursor: str | None, total: int | None = None, **more: Any) -> bytes:
     """The JSON of a page from the JSON of its items; `total` is what was counted, one more than the cap at most."""
     parts = [b'{"items":[', b",".join(items), b"]"]
-    if total is not None:
-        parts += [b',"exchange_rates_id":', orjson.dumps(rates or None)]
+    for name, value in more.items():
+        parts += [f',"{name}":'.encode(), orjson.dumps(value)]
     # Last, where `core.links` looks for it.
     parts += [b',"next_cursor":', orjson.dumps(cursor)]
     if total is not None:
-        parts += [b',"total":', orjson.dumps({"value": min(total, TOTAL_CAP), "capped": total > TOTAL_CAP})]
+        parts += [b',"total":', orjson.dumps(capped(total))]
     return b"".join([*parts, b"}"])

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from src.core.money import Money
 from src.core.schemas import Day, Line, Schema, Slug, Trimmed, left_out
-from src.listings.filters import ListingSearch
+from src.listings.filters import FACETS, ListingSearch
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields, ListingRead, ListingUpdate
 from src.properties.models import Cooling, Furnished, PropertyCondition, PropertySubType, PropertyType, Tenure
@@ -81,6 +81,11 @@ class PropertyListing(ListingRead):
 PropertySort = Literal["newest", "price_asc", "price_desc", "nearest", "relevance", "area_desc"]
 
 
+PropertyFacet = Literal[
+    "property_type", "property_sub_type", "bedrooms_total", "year_built", "purpose", "city", "price"
+]
+
+
 class PropertySearch(ListingSearch):
     """What a search for properties understands."""
 
@@ -127,3 +132,4 @@ class PropertySearch(ListingSearch):
     water_source: list[Slug] = Field([], max_length=10)
     electric: list[Slug] = Field([], max_length=10)
     sort: PropertySort | None = None
+    facets: list[PropertyFacet] = FACETS

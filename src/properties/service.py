@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, null
+from sqlalchemy import ColumnElement, Double, Select, case, func, null, select
 
 from src.core.security import keyed_hash
 from src.core.text import Weight, name_key
 from src.listings import kinds
-from src.listings.conditions import Compared
-from src.listings.kinds import object_of
-from src.listings.models import ListingKind, PhraseKind
+from src.listings.conditions import Compared, years
+from src.listings.facets import LISTING_FACETS, of_values, of_years
+from src.listings.kinds import is_same, nearness, object_of
+from src.listings.models import Listing, ListingKind, PhraseKind
 from src.listings.orders import Order
 from src.listings.schemas import ListingFields
 from src.listings.search import Catalogue
@@ -77,6 +78,28 @@ class PropertyKind(kinds.Kind):
         for name in filter(None, (details.property_type, details.property_sub_type)):
             yield PhraseKind.TYPE, name.replace("_", " ")
 
+    def similarity(self, origin: Any, details: Any) -> ColumnElement[Any]:
+        """Type 1, sub type 1, bedrooms 1; up to 2 for the size, and up to 3 for the place: 1.5 at two kilometres."""
+        kilometres: Any = func.cube_distance(Listing.sphere, origin.sphere, type_=Double())
+        place = func.coalesce(HALF_KM / (HALF_KM + kilometres), 0)
+        same = ("property_type", "property_sub_type", "bedrooms_total")
+        shared = [is_same(getattr(Property, name), getattr(details, name)) for name in same]
+        size = nearness(area, func.coalesce(details.living_area_m2, details.lot_size_m2))
+        return sum(shared[1:], shared[0]) + 2 * size + 3 * place
+
+    def look_alikes(self, origin: Any, details: Any) -> Iterable[Select[Any]]:
+        """The nearest of the same type, and some in the same city."""
+        of_type = (
+            select(Listing.id)
+            .join(Property, Property.listing_id == Listing.id)
+            .where(
+                Listing.is_public, Listing.purpose == origin.purpose, Property.property_type == details.property_type
+            )
+        )
+        nearest = of_type.where(origin.sphere.is_not(None)).order_by(Listing.sphere.op("<->")(origin.sphere))
+        for alike in (nearest, of_type.where(Listing.city_key == origin.city_key)):
+            yield select(alike.limit(MOST_LOOK_ALIKES).correlate(origin, details).subquery())
+
     def members(self, is_private: ColumnElement[bool]) -> dict[str, Any]:  # noqa: ARG002 - nothing here is private
         """The facts; of the title number, only whether there is one."""
         amount, currency = Property.association_fee_amount, Property.association_fee_currency
@@ -92,11 +115,24 @@ def draft(data: PropertyCreate) -> tuple[ListingFields, dict[str, Any]]:
     return data, data.property.model_dump()
 
 
+# So far away the place is worth half.
+HALF_KM = 2
+MOST_LOOK_ALIKES = 100
+
 kind = PropertyKind()
 kinds.register(kind)
 
 CATALOGUE = Catalogue(
     ListingKind.PROPERTY,
-    columns={name: Compared(getattr(Property, name)) for name in _PLAIN},
+    columns={name: Compared(getattr(Property, name)) for name in _PLAIN}
+    | {name: years(getattr(Property, name)) for name in ("year_built", "year_renovated")},
     orders={"area_desc": Order((area, Property.listing_id), is_descending=True)},  # type: ignore[arg-type]
+    facets={
+        **LISTING_FACETS,
+        **{
+            name: of_values(name, getattr(Property, name))
+            for name in ("property_type", "property_sub_type", "bedrooms_total")
+        },
+        "year_built": of_years("year_built", Property.year_built),
+    },
 )

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from src.core.schemas import Line, Schema, Slug, Trimmed, left_out
-from src.listings.filters import ListingSearch, Names
+from src.listings.filters import FACETS, ListingSearch, Names
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields, ListingRead, ListingUpdate
 from src.vehicles.models import (
@@ -120,6 +120,11 @@ class VehicleListing(ListingRead):
 VehicleSort = Literal["newest", "price_asc", "price_desc", "nearest", "relevance", "mileage_asc", "year_desc"]
 
 
+VehicleFacet = Literal[
+    "make", "model", "body_type", "fuel_type", "transmission", "model_year", "purpose", "city", "price"
+]
+
+
 class VehicleSearch(ListingSearch):
     """What a search for vehicles understands."""
 
@@ -169,6 +174,7 @@ class VehicleSearch(ListingSearch):
     plate_code: Names = []
     duty_status: list[DutyStatus] = Field([], max_length=10)
     sort: VehicleSort | None = None
+    facets: list[VehicleFacet] = FACETS
 
 
 class NameCount(Schema):

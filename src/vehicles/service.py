@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core.security import keyed_hash
 from src.core.text import Weight
 from src.listings import kinds
-from src.listings.conditions import Compared, lowered
+from src.listings.conditions import Compared, lowered, years
+from src.listings.facets import LISTING_FACETS, of_names, of_values, of_years
+from src.listings.kinds import is_same
 from src.listings.models import Listing, ListingKind, PhraseKind
 from src.listings.orders import Order
 from src.listings.queries import only_if
@@ -77,7 +79,27 @@ class VehicleKind(kinds.Kind):
             "vin_verdict": only_if(is_private, Vehicle.vin_verdict),
         }
 
+    def similarity(self, origin: Any, details: Any) -> ColumnElement[Any]:  # noqa: ARG002 - where it is does not matter
+        """Make 2, model 3, body 1; up to 2 for the year, none from 8 years on."""
+        is_make = is_same(func.lower(Vehicle.make), func.lower(details.make))
+        is_model = is_make * is_same(func.lower(Vehicle.model), func.lower(details.model))
+        years_apart = func.abs(Vehicle.model_year - details.model_year)
+        year = func.coalesce(func.greatest(0, 2 - years_apart / YEARS_OF_A_POINT), 0)
+        return 2 * is_make + 3 * is_model + is_same(Vehicle.body_type, details.body_type) + year
 
+    def look_alikes(self, origin: Any, details: Any) -> Iterable[Select[Any]]:
+        """Of the same model, and of the same make."""
+        is_make = func.lower(Vehicle.make) == func.lower(details.make)
+        is_model = func.lower(Vehicle.model) == func.lower(details.model)
+        for alike in (and_(is_make, is_model), is_make):
+            found = select(Listing.id).join(Vehicle, Vehicle.listing_id == Listing.id)
+            found = found.where(Listing.is_public, Listing.purpose == origin.purpose, alike)
+            yield select(found.limit(MOST_LOOK_ALIKES).correlate(origin, details).subquery())
+
+
+# A model year further away is that much less of a point.
+YEARS_OF_A_POINT = 4
+MOST_LOOK_ALIKES = 100
 _JUDGED = {"vin", "make", "model_year"}
 
 
@@ -97,7 +119,15 @@ kinds.register(kind)
 
 
 def _in_km(mileage: int, search: VehicleSearch) -> Decimal:
-    return mileage * (KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1))
+    return mileage * _km(search)
+
+
+def _in_asked_unit(km: Decimal, search: VehicleSearch) -> Decimal:
+    return km / _km(search)
+
+
+def _km(search: VehicleSearch) -> Decimal:
+    return KM_PER_MILE if search.mileage_unit is MileageUnit.MI else Decimal(1)
 
 
 CATALOGUE = Catalogue(
@@ -105,10 +135,17 @@ CATALOGUE = Catalogue(
     columns={name: Compared(getattr(Vehicle, name)) for name in kind.fields}
     | {name: lowered(getattr(Vehicle, name)) for name in ("make", "model", "trim", "color", "plate_code")}
     # Through the expression of the sort, so that its index serves; there, unknown mileages stand last.
-    | {"mileage": Compared(mileage_order, _in_km, is_known=Vehicle.mileage_km.is_not(None))},
+    | {"mileage": Compared(mileage_order, _in_km, is_known=Vehicle.mileage_km.is_not(None), undo=_in_asked_unit)}
+    | {"model_year": years(Vehicle.model_year)},
     orders={
         "mileage_asc": Order((mileage_order, Vehicle.listing_id)),  # type: ignore[arg-type]
         "year_desc": Order((year_order, Vehicle.listing_id), is_descending=True),  # type: ignore[arg-type]
+    },
+    facets={
+        **LISTING_FACETS,
+        **{name: of_names(name, getattr(Vehicle, name)) for name in ("make", "model")},
+        **{name: of_values(name, getattr(Vehicle, name)) for name in ("body_type", "fuel_type", "transmission")},
+        "model_year": of_years("model_year", Vehicle.model_year),
     },
 )
 

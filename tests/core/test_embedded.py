@@ -63,8 +63,8 @@ def initialised() -> Path:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "postgres"
+def fresh(open_path: Path) -> Iterator[Path]:
+    folder = open_path / "postgres"
     yield folder
     with suppress(FileNotFoundError):
         os.kill(postmaster(folder).pid, signal.SIGQUIT)
@@ -245,8 +245,8 @@ def test_a_process_killed_while_it_made_the_server_leaves_no_half_made_one(fresh
 
 
 @pytest.mark.parametrize("name", ["x" * 110, "a,b", "a $HOME 'b\" c"])
-def test_an_awkward_path_is_no_obstacle(initialised: Path, tmp_path: Path, name: str) -> None:
-    folder = copied(initialised, tmp_path / name)
+def test_an_awkward_path_is_no_obstacle(initialised: Path, open_path: Path, name: str) -> None:
+    folder = copied(initialised, open_path / name)
     with running(folder, options=FAST) as url:
         socket = Path(unquote(url.partition("?host=")[2]))
         assert query(url, "SHOW data_directory") == str(folder / "data")
@@ -256,8 +256,8 @@ def test_an_awkward_path_is_no_obstacle(initialised: Path, tmp_path: Path, name:
         socket.rmdir()
 
 
-def test_a_copy_of_a_running_server_is_another_server(folder: Path, tmp_path: Path) -> None:
-    copy = copied(folder, tmp_path / "copy")
+def test_a_copy_of_a_running_server_is_another_server(folder: Path, open_path: Path) -> None:
+    copy = copied(folder, open_path / "copy")
     with running(folder, options=FAST) as original:
         shutil.copy(folder / "data" / "postmaster.pid", copy / "data")
         with running(copy, options=FAST) as url:
@@ -289,11 +289,11 @@ def test_files_of_another_major_version_are_refused_in_a_sentence(fresh: Path) -
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(open_path: Path) -> None:
+    (open_path / "file").touch()
     with (
         pytest.raises(EmbeddedPostgresError, match=r"cannot run in .*Not a directory"),
-        running(tmp_path / "file" / "x"),
+        running(open_path / "file" / "x"),
     ):
         pass
 
@@ -307,9 +307,9 @@ def test_without_the_wheel_the_sentence_names_database_url(fresh: Path, monkeypa
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to let another user in")
 def test_root_opens_a_closed_folder_for_passage_only_and_says_so(
-    initialised: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    initialised: Path, open_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    closed = tmp_path / "closed"
+    closed = open_path / "closed"
     closed.mkdir(mode=0o700)
     folder = copied(initialised, closed / "postgres")
     with running(folder, options=FAST) as url:

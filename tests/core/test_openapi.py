@@ -73,7 +73,8 @@ def test_I19_kinds_are_told_apart_in_one_named_union(document: dict[str, Any]) -
 
 def test_I19_what_anybody_may_read_asks_for_no_sign_in(document: dict[str, Any]) -> None:
     optional = {name for name, _, operation in operations(document) if {} in operation.get("security", [])}
-    assert optional == {"read_listing", "read_vehicle", "read_property", "read_listing_history"}
+    reads = {"read_listing", "read_vehicle", "read_property", "read_listing_history"}
+    assert optional == {*reads, "list_similar_listings"}
 
 
 def test_every_operation_documents_its_refusals_as_problems(document: dict[str, Any]) -> None:

@@ -22,10 +22,14 @@ from tests.conftest import bind
 from tests.factories import World
 
 HASTY = DatabaseSettings(pool_size=2, statement_timeout_ms=60, lock_timeout_ms=60, idle_transaction_timeout_ms=60)
+# Long enough for a machine that is busy with something else.
+PATIENT = DatabaseSettings(
+    pool_size=2, statement_timeout_ms=9001, lock_timeout_ms=9002, idle_transaction_timeout_ms=9003
+)
 SHOWN = {
-    "statement_timeout": "60ms",
-    "lock_timeout": "60ms",
-    "idle_in_transaction_session_timeout": "60ms",
+    "statement_timeout": "9001ms",
+    "lock_timeout": "9002ms",
+    "idle_in_transaction_session_timeout": "9003ms",
     "TimeZone": "UTC",
     "application_name": "key2key",
 }
@@ -222,18 +226,18 @@ async def test_D04_nothing_else_is_tried_again(
 async def test_D03_every_connection_has_the_limits_of_the_settings(
     storage: None, database_url: str, pgbouncer: bool
 ) -> None:
-    made = database.create_engine(database_url, HASTY.model_copy(update={"pgbouncer": pgbouncer}))
+    made = database.create_engine(database_url, PATIENT.model_copy(update={"pgbouncer": pgbouncer}))
     async with made.connect() as one, made.connect() as other:
         for connection in (one, other):
             shown = {name: await connection.scalar(text(f"SHOW {name}")) for name in SHOWN}
             assert shown == SHOWN
             await connection.rollback()
-            assert await connection.scalar(text("SHOW statement_timeout")) == "60ms"
+            assert await connection.scalar(text("SHOW statement_timeout")) == "9001ms"
     await made.dispose()
 
 
 async def test_D03_the_connections_of_traces_have_them_too(committed: None, database_url: str) -> None:
-    settings = config.Settings(database=HASTY.model_dump() | {"url": database_url})
+    settings = config.Settings(database=PATIENT.model_dump() | {"url": database_url})
     async with database.connected(settings):
         for maker in (database.transaction, database.independent):
             async with maker() as session:

@@ -9,6 +9,8 @@ from httpx import AsyncClient
 from sqlalchemy import update
 
 from src.core import clock, database
+from src.listings import orders
+from src.listings import search as searching
 from src.listings.models import Listing
 from src.listings.ranking import HALF_LIFE_DAYS
 from tests.factories import vehicle_data
@@ -103,3 +105,15 @@ async def test_pages_by_relevance_neither_repeat_nor_miss_while_time_passes(clie
         clock.advance(timedelta(days=40))
     assert seen == whole
     assert sorted(seen) == sorted(ids)
+
+
+async def test_I08_of_very_many_matches_only_the_newest_are_ranked(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MOST_RANKED", 2)
+    searching._statement.cache_clear()
+    ids = await publish(*[vehicle_data(title="Nilefront special") for _ in range(3)])
+    page = (await client.get("/api/v1/listings", params={"q": "nilefront"})).json()
+    searching._statement.cache_clear()
+    assert {item["id"] for item in page["items"]} == set(ids[1:])
+    assert page["total"] == {"value": 3, "capped": False}

@@ -186,7 +186,7 @@ PROPERTY: dict[str, tuple[Any, Any, Any]] = {
     "electric": (["grid", "solar"], "solar", "none"),
 }
 
-NOT_FILTERS = {"currency", "explain", "limit", "cursor", "sort"}
+NOT_FILTERS = {"currency", "facets", "explain", "limit", "cursor", "sort"}
 TESTED_APART = {"owner_id"}
 
 

@@ -15,6 +15,8 @@ from src.core import database
 from src.core.reads import SessionReader
 from src.core.strict import UNSAFE_TEXT
 from src.listings import typos
+from src.listings.filters import ListingSearch
+from src.listings.lookups import look_up
 from src.listings.models import Listing, ListingPhrase, ListingStatus, ListingWord
 from tests.factories import World, property_data, vehicle_data
 from tests.listings.learned import learn
@@ -138,8 +140,9 @@ async def test_D08_words_take_no_more_statements_than_any_search(client: AsyncCl
         with count_queries() as statements:
             await client.get("/api/v1/vehicles", params={"q": q} if q else {})
         counts.append(len(statements))
-    # Which and how they are shown; or both at once; or, first, what may have been meant.
-    assert counts == [2, 1, 2, 2]
+    # Which and how they are shown; or both at once; or, first, what may have been meant; and two for advice where
+    # nothing is found.
+    assert counts == [2, 1, 2, 2 + 2]
 
 
 async def test_a_withdrawn_listing_is_not_found_by_a_guess(client: AsyncClient) -> None:
@@ -154,7 +157,8 @@ async def test_a_withdrawn_listing_is_not_found_by_a_guess(client: AsyncClient) 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_I10_no_text_breaks_a_query(storage: None, text: str) -> None:
     async with database.transaction() as session:
-        query = await typos.meant(SessionReader(session), text)
+        known = await look_up(SessionReader(session), ListingSearch.model_construct(q=text))
+        query = known.get("q", "")
         found = select(Listing.id).where(Listing.search.op("@@")(typos.words_query(text)))
         assert (await session.scalars(found)).all() == []
     assert UNSAFE_TEXT.search(query) is None
