@@ -7,6 +7,8 @@ from urllib.parse import quote
 import httpx
 from jsonschema_rs import Draft202012Validator, Registry
 
+from src.core.links import LONGEST_ADDRESS
+
 ANY_OPERATION = {"404", "405", "413", "415", "429", "500", "503"}
 
 
@@ -43,7 +45,7 @@ class Contract:
         assert media_type in content, f"{media_type} is not documented"
         place = (path, response.request.method.lower(), "responses", status, "content", media_type, "schema")
         self._validate(response.json(), place)
-        if "Link" in documented.get("headers", {}):
+        if "Link" in documented.get("headers", {}) and len(response.request.url.raw_path) < LONGEST_ADDRESS - 1000:
             assert ("Link" in response.headers) == (response.json()["next_cursor"] is not None)
 
     def _check_headers(self, response: httpx.Response, documented: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """`/auth`: accounts, tokens, sessions."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Form, Request, Response
@@ -27,6 +27,18 @@ async def limited_registration(request: Request) -> None:
     await rate_limit.spend(request, settings().auth.register_limit, "register", rate_limit.client_address(request))
 
 
+class Opening(NamedTuple):
+    """The account to open, and the hash of its password."""
+
+    data: UserCreate
+    password_hash: str
+
+
+async def hashed(data: UserCreate) -> Opening:
+    """Hash before an `Idempotency-Key` is looked up: no connection is held while the hash runs."""
+    return Opening(data, await service.new_hash(data.password.get_secret_value()))
+
+
 @router.post(
     "/register",
     status_code=201,
@@ -34,11 +46,12 @@ async def limited_registration(request: Request) -> None:
     dependencies=[Depends(limited_registration)],
     responses=raises(EmailTaken, WeakPassword, TooManyRequests),
 )
-async def register_user(session: SessionDep, data: UserCreate, response: Response, _: IdempotentForAnybody) -> UserRead:
+async def register_user(
+    session: SessionDep, opening: Annotated[Opening, Depends(hashed)], response: Response, _: IdempotentForAnybody
+) -> UserRead:
     """Open an account with an e-mail address and a password."""
-    user = await service.register(
-        session, full_name=data.full_name, email=data.email, password=data.password.get_secret_value()
-    )
+    data, password_hash = opening
+    user = await service.register(session, full_name=data.full_name, email=data.email, password_hash=password_hash)
     response.headers["Location"] = f"/api/v1/users/{user.id}"
     return profile(user)
 

@@ -31,16 +31,22 @@ class Tokens:
     expires_in: int
 
 
-async def register(session: AsyncSession, *, full_name: str, email: str, password: str) -> User:
-    """Open an account with a password.
+async def new_hash(password: str) -> str:
+    """The hash of a password that somebody chooses; to be made before the first query.
 
     Raises:
         WeakPassword: it is among the first that are tried.
-        users.EmailTaken: the address has an account.
     """
     passwords.check(password)
-    # Before the first query, so that no connection is held while the hash runs.
-    password_hash = await passwords.digest(password)
+    return await passwords.digest(password)
+
+
+async def register(session: AsyncSession, *, full_name: str, email: str, password_hash: str) -> User:
+    """Open an account with a password.
+
+    Raises:
+        users.EmailTaken: the address has an account.
+    """
     user = await users.create(session, full_name=full_name, email=email)
     await _keep(session, user.id, password_hash)
     return user

@@ -152,8 +152,10 @@ async def _reader(url: str, config: DatabaseSettings) -> AsyncIterator[reads.Rea
             yield reader
         return
     engine = create_engine(url, config.model_copy(update={"pool_size": config.read_pool_size}))
-    yield reads.EngineReader(engine)
-    await engine.dispose()
+    try:
+        yield reads.EngineReader(engine)
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import WithJsonSchema
-from sqlalchemy import BigInteger, func, literal, select
+from sqlalchemy import BigInteger, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -31,6 +31,8 @@ from src.core.strict import Answered
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 RETRY_SECONDS = 1
+# At a time, so that a request is not kept waiting by what others have left.
+MOST_FORGOTTEN = 20
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -68,7 +70,7 @@ class KeptAnswer(Base):
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     body: Mapped[bytes]
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 KeyHeader = Annotated[
@@ -177,3 +179,16 @@ async def _keep(session: AsyncSession, claim: _Claim, answer: Response) -> None:
     }
     row = insert(KeptAnswer).values(subject=claim.subject, key=claim.key, **values)
     await session.execute(row.on_conflict_do_update(index_elements=["subject", "key"], set_=values))
+    await _forget_some(session, now)
+
+
+async def _forget_some(session: AsyncSession, now: datetime) -> None:
+    """Answers may hold personal data: each new one takes some expired ones away, but none that somebody replaces."""
+    identity = (KeptAnswer.subject, KeptAnswer.key)
+    expired = select(*identity).where(KeptAnswer.expires_at <= now).limit(MOST_FORGOTTEN)
+    found = expired.with_for_update(skip_locked=True).cte("expired")
+    await session.execute(
+        delete(KeptAnswer)
+        .where(KeptAnswer.subject == found.c.subject, KeptAnswer.key == found.c.key)
+        .execution_options(synchronize_session=False)
+    )

@@ -11,12 +11,18 @@ _NEXT_CURSOR = re.compile(rb'"next_cursor":"([\w.-]+)"(?:,"total":\{[^{}]*\})?\}
 _LONGEST_END = 1200
 # What was counted for the first page holds for all.
 _NOT_KEPT = {"cursor", "facets"}
+# A proxy may take no more than 4096 bytes of headers, and answer 502.
+LONGEST_ADDRESS = 3000
 
 
 def add_next(request: Request, page: Response) -> None:
-    """Add the address of the next page: this one's, with its cursor. Without a host, so that no proxy can spoil it."""
+    """Add the address of the next page: this one's, with its cursor, unless it is too long for a header.
+
+    Without a host, so that no proxy can spoil it.
+    """
     body = bytes(page.body)
     if found := _NEXT_CURSOR.search(body, max(0, len(body) - _LONGEST_END)):
         kept = [(name, value) for name, value in request.query_params.multi_items() if name not in _NOT_KEPT]
         address = f"{quote(request.scope['path'])}?{urlencode([*kept, ('cursor', found[1].decode())])}"
-        page.headers["Link"] = f'<{address}>; rel="next"'
+        if len(address) <= LONGEST_ADDRESS:
+            page.headers["Link"] = f'<{address}>; rel="next"'

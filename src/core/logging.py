@@ -1,5 +1,6 @@
 """Structured logging: readable in development, JSON elsewhere; each line carries the request id."""
 
+import json
 import logging
 import logging.config
 import sys
@@ -60,7 +61,15 @@ def configure(settings: Settings) -> None:
     )
 
 
-_json = structlog.processors.JSONRenderer(lambda line, **options: orjson.dumps(line, **options).decode())
+def _line(entry: Any, **options: Any) -> str:
+    try:
+        return orjson.dumps(entry, **options).decode()
+    except TypeError:
+        # A lone surrogate, a number of over 64 bits, a name that is no text: no reason to lose what happened.
+        return json.dumps(entry, skipkeys=True, **options)
+
+
+_json = structlog.processors.JSONRenderer(_line)
 
 
 def _human() -> structlog.dev.ConsoleRenderer:

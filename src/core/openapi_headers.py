@@ -3,6 +3,7 @@
 from typing import Any
 
 from src.core.conditional import LONGEST_IF_NONE_MATCH
+from src.core.links import LONGEST_ADDRESS
 
 Operation = dict[str, Any]
 
@@ -21,7 +22,7 @@ HEADERS: dict[str, Any] = {
     "Vary": _header("What else the answer depends on", "Authorization"),
     "Location": _header("The path of what was created", "/api/v1/listings/01a1fc10-b727-7426-85ce-320caeac1522"),
     "Link": _header(
-        "The next page, where there is one (RFC 8288)",
+        f"The next page, where there is one (RFC 8288) whose address has no more than {LONGEST_ADDRESS} characters",
         '</api/v1/listings?limit=20&cursor=W10.x>; rel="next"',
         always=False,
         longest=10_000,

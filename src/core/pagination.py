@@ -134,17 +134,18 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
     """
     types = [TypeAdapter(key.type.python_type) for key in keys]
     if not _SPELLING.fullmatch(cursor):
-        raise _bad_cursor()
+        raise bad_cursor()
     try:
         digest, values = _signer(signing_key("cursor")).loads(cursor)
         if digest == _digest(scope):
             return [wanted.validate_python(value) for wanted, value in zip(types, values, strict=True)]
     except (BadData, ValueError, TypeError, RecursionError):
         pass
-    raise _bad_cursor()
+    raise bad_cursor()
 
 
-def _bad_cursor() -> BadCursor:
+def bad_cursor() -> BadCursor:
+    """The refusal of the parameter."""
     return BadCursor(errors=[FieldError("query", "/cursor", BadCursor.code, BadCursor.title)])
 
 

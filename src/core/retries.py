@@ -1,7 +1,8 @@
 """Runs a request again whose transaction PostgreSQL gave up for another one's sake.
 
 A deadlock or a failure to serialise has rolled back all that the request did, and nothing is answered before the commit
-(`database.get_session`): so the whole request, its body already read, can be run once more. What it did outside its
+(`database.get_session`): so the whole request, its body already read, can be run once more. So can a hot read that a
+replica gave up, because it was in the way of what the primary has changed. What a request did outside its
 transaction happens again, too: rate limits count it twice, which is at worst a 429. A wait that timed out (55P03) is
 not repeated: it would keep the client for as long again.
 """
@@ -12,11 +13,11 @@ from contextlib import AsyncExitStack
 from random import uniform
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from src.core.database import sqlstate
+from src.core.problems import DATABASE_ERRORS
 
 MOST_RETRIES = 3
 FIRST_PAUSE_SECONDS = 0.02
@@ -31,12 +32,12 @@ async def answer(handle: Handle, request: Request) -> Response:
     """The answer of the first attempt that PostgreSQL lets through, of one and at most three more.
 
     Raises:
-        DBAPIError: the last attempt failed as well; it is rendered as 503.
+        DBAPIError, asyncpg.PostgresError: the last attempt failed as well; it is rendered as 503.
     """
     for number in range(MOST_RETRIES):
         try:
             return await _attempt(handle, request)
-        except DBAPIError as exc:
+        except DATABASE_ERRORS as exc:
             if sqlstate(exc) not in (_SERIALIZATION_FAILURE, _DEADLOCK):
                 raise
             log.warning("transaction_retried", sqlstate=sqlstate(exc), attempt=number + 1)

@@ -6,6 +6,7 @@ PostgreSQL error, control characters in logs. One route class covers bodies, for
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
+from itertools import islice
 from json import loads
 from math import isfinite
 from typing import Any
@@ -26,6 +27,7 @@ from starlette.responses import Response
 
 from src.core import conditional, links, retries
 from src.core.errors import ProblemError, UnsupportedMediaType
+from src.core.problems import MOST_FIELDS
 
 # C0 but tab, newline and return; DEL; C1; surrogates; noncharacters.
 UNSAFE_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -37,6 +39,9 @@ _FORM_TYPES = re.compile(r"application/x-www-form-urlencoded|multipart/form-data
 
 # What JSON has types for: pydantic would also read "5" and true as the number they look like, and 1 as true.
 _MISTYPED = {"int_type", "float_type", "bool_type"}
+
+# More than a body has that could pass; pydantic would take a second to list as many as a megabyte may have.
+MOST_FAULTS = 1000
 
 _UNKNOWN = "is no parameter of this path"
 _UNSAFE = "contains a control character or another character that cannot be stored"
@@ -59,7 +64,7 @@ def parse_json(body: bytes) -> Any:
         if unsafe := _unsafe_in_lenient_json(body):
             raise RequestValidationError(unsafe) from None
         raise
-    if _SUSPICIOUS_JSON.search(body) and (unsafe := list(_unsafe_values(value, ("body",)))):
+    if _SUSPICIOUS_JSON.search(body) and (unsafe := _first_unsafe(value)):
         raise RequestValidationError(unsafe)
     return value
 
@@ -67,25 +72,29 @@ def parse_json(body: bytes) -> Any:
 def _unsafe_in_lenient_json(body: bytes) -> list[dict[str, Any]]:
     """Python's parser takes `NaN`, `1e999` and lone surrogates, and so can say where they stand."""
     try:
-        return list(_unsafe_values(loads(body), ("body",)))
+        return _first_unsafe(loads(body))
     except (ValueError, RecursionError):
         return []
 
 
-def _unsafe_values(value: Any, loc: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
+def _first_unsafe(document: Any) -> list[dict[str, Any]]:
+    return list(islice(_unsafe_values(document, ["body"]), MOST_FIELDS))
+
+
+def _unsafe_values(value: Any, loc: list[str | int]) -> Iterator[dict[str, Any]]:
+    """`loc` is where the value stands: one list for them all, for where it is deep, copies take their time."""
     if isinstance(value, str) and UNSAFE_TEXT.search(value):
-        yield _error(loc, "unsafe_text", _UNSAFE)
+        yield _error(tuple(loc), "unsafe_text", _UNSAFE)
     elif isinstance(value, float) and not isfinite(value):
-        yield _error(loc, "finite_number", "must be a finite number")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unsafe_values(item, (*loc, index))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if UNSAFE_TEXT.search(key):
-                yield _error(loc, "unsafe_text", "a member name " + _UNSAFE)
-            else:
-                yield from _unsafe_values(item, (*loc, key))
+        yield _error(tuple(loc), "finite_number", "must be a finite number")
+    elif isinstance(value, list | dict):
+        for key, item in enumerate(value) if isinstance(value, list) else value.items():
+            if isinstance(key, str) and UNSAFE_TEXT.search(key):
+                yield _error(tuple(loc), "unsafe_text", "a member name " + _UNSAFE)
+                continue
+            loc.append(key)
+            yield from _unsafe_values(item, loc)
+            loc.pop()
 
 
 def _unsafe_query(query: bytes) -> Iterator[dict[str, Any]]:
@@ -116,10 +125,15 @@ def _unsafe_path(raw_path: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _mistyped(value: Any, wanted: TypeAdapter[Any]) -> list[dict[str, Any]]:
-    """Where a number or a truth value is expected and something of another JSON type stands."""
+    """Where a number or a truth value is expected and something of another JSON type stands.
+
+    Of the body as a whole, if it is too faulty to be looked at any longer.
+    """
     try:
         wanted.validate_python(value, strict=True)
     except ValidationError as error:
+        if error.error_count() > MOST_FAULTS:
+            return [_error(("body",), "too_many_faults", f"has over {MOST_FAULTS} faults")]
         found = [detail for detail in error.errors(include_url=False) if detail["type"] in _MISTYPED]
         return [
             _error(("body", *detail["loc"]), detail["type"], detail["msg"]) for detail in found if not _is_whole(detail)

@@ -10,9 +10,11 @@ from sqlalchemy import BigInteger, ColumnElement, Text, and_, bindparam, false, 
 from sqlalchemy.orm import aliased
 
 from src.core import database
+from src.core.pagination import bad_cursor
 from src.core.reads import Reader, Statement, compiled
 from src.exchange_rates import service as exchange_rates
 from src.exchange_rates.conversion import NO_RATES, Conversion, Place, RateTable
+from src.exchange_rates.errors import ExchangeRatesNotFound
 from src.exchange_rates.queries import distinct, lane_values
 from src.listings.filters import ListingSearch
 from src.listings.models import Listing
@@ -87,7 +89,11 @@ def are_within(currencies: int) -> ColumnElement[bool]:
 
 
 async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continued: bool) -> Prices:
-    """What this search compares by: the current rates; or, on later pages, those of the first one."""
+    """What this search compares by: the current rates; or, on later pages, those of the first one.
+
+    Raises:
+        BadCursor: there are no such rates any more.
+    """
     table = await _table(UUID(rates) if rates else None) if rates or not is_continued else NO_RATES
     # Converted to whichever currency, prices stand in the same order.
     currency = search.currency or next(iter(table.factors), "")
@@ -100,7 +106,13 @@ async def _table(set_id: UUID | None) -> RateTable:
     if known := exchange_rates.known_table(set_id):
         return known
     async with database.transaction() as session:
-        return await (exchange_rates.table(session, set_id) if set_id else exchange_rates.current_table(session))
+        if set_id is None:
+            return await exchange_rates.current_table(session)
+        try:
+            return await exchange_rates.table(session, set_id)
+        except ExchangeRatesNotFound:
+            # As after an older state of the database was restored.
+            raise bad_cursor() from None
 
 
 async def _currencies(reader: Reader) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
 from sqlalchemy import delete, func, select, text
 
+from src.auth import passwords
 from src.auth.models import Credential
 from src.core import clock, config, database
 from src.core.idempotency import KeptAnswer
@@ -219,6 +220,22 @@ async def test_I17_a_key_is_forgotten_after_a_day(client: AsyncClient, world: Wo
     assert (await rows(), await rows(KeptAnswer)) == (2, 1)
 
 
+async def test_what_has_expired_is_deleted_whoever_it_was_of(
+    committed: None, client: AsyncClient, world: World
+) -> None:
+    for number in range(3):
+        data = HANA | {"email": f"hana{number}@example.com"}
+        assert (await client.post(REGISTER, json=data, headers={"Idempotency-Key": str(number)})).status_code == 201
+    clock.advance(timedelta(hours=config.settings().http.idempotency_hours))
+    owners = [await world.person() for _ in range(4)]
+    # At once, and none waits for or deletes what another keeps.
+    answers = await asyncio.gather(*(create(client, owner) for owner in owners))
+    assert [answer.status_code for answer in answers] == [201] * 4
+    async with database.transaction() as session:
+        kept = set(await session.scalars(select(KeptAnswer.subject)))
+    assert kept == {owner.id for owner in owners}
+
+
 async def test_I17_an_account_is_opened_once(client: AsyncClient) -> None:
     headers = {"Idempotency-Key": KEY}
     first = await client.post(REGISTER, json=HANA, headers=headers)
@@ -228,6 +245,15 @@ async def test_I17_an_account_is_opened_once(client: AsyncClient) -> None:
     other = await client.post(REGISTER, json=HANA | {"password": "another-bird-93-xol"}, headers=headers)
     assert_refused(other, 422, "idempotency_key_reused")
     assert await rows(User) == 1
+
+
+async def test_no_connection_is_held_while_a_password_waits_to_be_hashed(
+    client: AsyncClient, count_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "LONGEST_QUEUE", -2)
+    with count_queries() as statements:
+        busy = await client.post(REGISTER, json=HANA, headers={"Idempotency-Key": KEY})
+    assert (busy.status_code, statements) == (503, [])
 
 
 async def test_I17_who_has_no_account_yet_is_told_apart_by_address(app: FastAPI, client: AsyncClient) -> None:
@@ -284,7 +310,7 @@ async def test_a_request_without_a_key_costs_no_statement(
         await create(client, owner)
     with count_queries() as again:
         await create(client, owner)
-    assert len(first) - len(plain) == 3
+    assert len(first) - len(plain) == 4
     assert len(again) == 2
 
 

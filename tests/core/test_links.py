@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -99,6 +99,17 @@ def test_I07_any_query_that_was_understood_comes_back_as_the_same(query: bytes) 
     [(address, _)] = re.findall(r'^<(/a%20list/%[!-;=?-~]+)>(; rel="next")$', page.headers["Link"])
     following = Request({"type": "http", "query_string": urlsplit(address).query.encode(), "headers": []})
     assert following.query_params.multi_items() == [*asked.query_params.multi_items()[:-1], ("cursor", "W1.x-_")]
+
+
+@pytest.mark.parametrize(("length", "is_there"), [(2500, True), (3500, False)])
+async def test_I07_no_link_is_longer_than_proxies_take(client: AsyncClient, length: int, is_there: bool) -> None:
+    """Their buffer for all headers of an answer may be of 4096 bytes, and what does not fit is a 502."""
+    await publish(vehicle_data(), vehicle_data())
+    area = '{"type":"Polygon","coordinates":[[[0,0],[90,0],[90,80],[0,80],[0,0]]]}'
+    spaces = " " * (length - len(urlencode({"polygon": area})))
+    page = await client.get(f"{API}/listings", params={"polygon": area + spaces, "limit": "1"})
+    assert page.json()["next_cursor"]
+    assert ("Link" in page.headers) is is_there
 
 
 async def test_I07_head_knows_the_next_page(client: AsyncClient) -> None:

@@ -44,6 +44,16 @@ def test_outside_development_each_line_is_json(
     assert "ValueError: broken" in failure["exception"]
 
 
+@pytest.mark.parametrize("value", ["\ud800 alone", 2**70, {1: "one"}, {(1, 2): "pair"}, b"\xff", {"set"}])
+def test_whatever_is_logged_makes_a_line_of_json(
+    configured: Callable[..., None], capsys: pytest.CaptureFixture[str], value: Any
+) -> None:
+    configured(log={"format": "json"})
+    structlog.get_logger("test.ours").error("something_happened", value=value)
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "something_happened"
+
+
 def test_in_development_a_line_is_for_people(
     configured: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

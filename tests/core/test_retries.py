@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from src.core import config, database
 from src.core.config import DatabaseSettings
-from src.core.dependencies import SessionDep
+from src.core.dependencies import ReaderDep, SessionDep
 from src.core.events import Event, emit
-from src.core.reads import EngineReader, Reader
+from src.core.reads import EngineReader, Reader, Statement
 from src.core.strict import Router
 from src.main import create_app
 from tests.conftest import bind
@@ -89,6 +89,10 @@ def crossing_routes(meeting: Meeting) -> Router:
     async def fail(session: SessionDep, state: str) -> None:
         await raise_count(session, 1)
         await session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$"))
+
+    @router.get("/read/{state}")
+    async def read(reader: ReaderDep, state: str) -> None:
+        await reader.fetch(Statement(f"SELECT fail('{state}')", (), {}, False), {})
 
     @router.post("/wait")
     async def wait(session: SessionDep, statement: str) -> None:
@@ -189,6 +193,23 @@ async def test_D04_after_three_retries_it_is_unavailable(
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "unavailable", "2")
     assert retried(caplog) == [(state, 1), (state, 2), (state, 3)]
     assert await stored_counts(engine) == [0, 0]
+
+
+async def test_D04_a_hot_read_that_a_replica_gives_up_is_run_again(
+    counts: AsyncClient, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "CREATE FUNCTION fail(state text) RETURNS void LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'conflict with recovery' USING ERRCODE = state; END $$"
+            )
+        )
+    answer = await counts.get("/read/40001")
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP FUNCTION fail"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert retried(caplog) == [("40001", 1), ("40001", 2), ("40001", 3)]
 
 
 @pytest.mark.parametrize(("state", "status"), [("55P03", 503), ("57014", 503), ("23505", 409), ("42601", 500)])

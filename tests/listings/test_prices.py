@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from src.core.database import new_id
+from src.core.pagination import encode_cursor
+from src.listings.router import MixedSearch
 from tests.exchange_rates.rates import add
 from tests.factories import property_data, vehicle_data
 from tests.listings.published import publish
@@ -81,6 +84,15 @@ async def test_I07_later_pages_keep_to_the_rates_of_the_first(client: AsyncClien
         seen += [item["title"] for item in page["items"]]
     assert seen == whole
     assert (await client.get("/api/v1/listings", params=query)).json()["exchange_rates_id"] != str(rates.id)
+
+
+async def test_I07_a_cursor_whose_rates_are_not_there_is_refused(client: AsyncClient) -> None:
+    """As after the database was restored to the day before."""
+    scope = f"None:{MixedSearch(sort='price_asc').scope()}"
+    cursor = encode_cursor(scope, [new_id(), False, 1, new_id()])
+    answer = await client.get("/api/v1/listings", params={"sort": "price_asc", "cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/cursor"]
 
 
 async def test_a_search_without_prices_names_no_rates(client: AsyncClient) -> None:
