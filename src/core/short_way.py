@@ -15,9 +15,11 @@ from fastapi.params import Query
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import Receive, Scope, Send
 
+from src.core import retries
 from src.core.dependencies import ReaderDep, Viewer
 from src.core.reads import readers
 from src.core.strict import StrictRoute, is_unsafe_query
@@ -107,7 +109,13 @@ class ShortWay(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the ordinary route would."""
-        arguments = scope["arguments"]
+        request = Request(scope, receive)
+        answer = await retries.answer(self._answer, request)
+        await self._route.finished(request, answer)(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         reader = readers.get(is_anonymous=True)
-        answer = await self._route.endpoint(**arguments, **dict.fromkeys(self._readers, reader))
-        await self._route.finished(Request(scope, receive), answer)(scope, receive, send)
+        answer: Response = await self._route.endpoint(
+            **request.scope["arguments"], **dict.fromkeys(self._readers, reader)
+        )
+        return answer

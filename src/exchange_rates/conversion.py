@@ -18,7 +18,7 @@ from src.core.money import LARGEST_AMOUNT, exponent
 PRECISION = Context(prec=50)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RateTable:
     """The rates of one set, ready to calculate with; of no set (`id` None), where there is none yet.
 

@@ -1,14 +1,15 @@
 """SQL over rows with prices in many currencies; its shape never depends on the rates, which are all bound arrays."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     Numeric,
     Select,
-    Subquery,
     Text,
     Uuid,
     bindparam,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.selectable import LateralFromClause
+from sqlalchemy.sql.selectable import LateralFromClause, TableValuedAlias
 from sqlalchemy.types import TypeEngine
 
 from src.exchange_rates.conversion import Lanes
@@ -34,20 +35,16 @@ class Priced(Protocol):
 
 
 def in_price_order(
-    rows: type[Priced],
-    matching: Select[Any],
-    currencies: Select[Any],
-    *,
-    is_descending: bool,
-    limit: ColumnElement[int],
+    rows: type[Priced], matching: Select[Any], *, is_descending: bool, limit: ColumnElement[int]
 ) -> Select[Any]:
     """The first `limit` rows of `matching` in the order of their converted prices: `id`, `is_unrated` and `key`.
 
-    `matching` selects the ids of `rows`. `currencies` selects one column of an alias of the table: the currencies of at
-    least the rows that `matching` finds. They are looked up one by one, then each is read in the order of its prices,
-    `limit` rows at most; an index on (currency, price_amount, id) serves both. The values it names are `lane_values`.
+    `matching` selects the ids of `rows`. Each currency is read in the order of its prices, `limit` rows at most, which
+    an index on (currency, price_amount, id) serves. The values it names are `lane_values`.
     """
-    lane = _lanes_of(distinct(currencies))
+    arrays: list[ColumnElement[Any]] = [bindparam(f"lane_{name}", type_=ARRAY(of)) for name, of in _TYPES.items()]
+    columns = [column(name, of) for name, of in _TYPES.items()]
+    lane = func.unnest(*arrays).table_valued(*columns, name="lane").render_derived()
     found = _found(rows, matching, lane, limit=limit, is_descending=is_descending)
     key = (found.c.price_amount * lane.c.weight).label("key")
     merged = select(found.c.id, lane.c.is_unrated, key).select_from(lane).join(found, true())
@@ -55,15 +52,26 @@ def in_price_order(
     return merged.order_by(lane.c.is_unrated, *order).limit(limit)
 
 
-def lane_values(lanes: Lanes) -> dict[str, Any]:
-    """The values that `in_price_order` names."""
-    rated, unrated = lanes.rated, lanes.unrated
-    columns = {f"lane_{name}": [getattr(lane, name) for lane in rated.values()] for name in _PARTS}
-    return {
-        "lane_currency": list(rated),
-        **columns,
-        **{f"unrated_{name}": getattr(unrated, name) for name in _PARTS},
+_TYPES: dict[str, TypeEngine[Any]] = {
+    "currency": Text(),
+    "is_unrated": Boolean(),
+    "weight": Numeric(),
+    "start": BigInteger(),
+    "start_id": Uuid(),
+    "end": BigInteger(),
+}
+
+
+def lane_values(lanes: Lanes, currencies: Iterable[str]) -> dict[str, list[Any]]:
+    """The values that `in_price_order` names, of the currencies that there are."""
+    each = [(currency, lanes.rated.get(currency)) for currency in currencies]
+    values: dict[str, list[Any]] = {
+        "lane_currency": [currency for currency, _ in each],
+        "lane_is_unrated": [lane is None for _, lane in each],
     }
+    for name in ("weight", "start", "start_id", "end"):
+        values[f"lane_{name}"] = [getattr(lane or lanes.unrated, name) for _, lane in each]
+    return values
 
 
 def distinct(currencies: Select[Any]) -> CTE:
@@ -75,34 +83,8 @@ def distinct(currencies: Select[Any]) -> CTE:
     return present.union_all(select(following).where(present.c.currency.is_not(None)))
 
 
-_TYPES: dict[str, TypeEngine[Any]] = {
-    "currency": Text(),
-    "weight": Numeric(),
-    "start": BigInteger(),
-    "start_id": Uuid(),
-    "end": BigInteger(),
-}
-_PARTS = ("weight", "start", "start_id", "end")
-
-
-def _lanes_of(present: CTE) -> Subquery:
-    arrays: list[ColumnElement[Any]] = [bindparam(f"lane_{name}", type_=ARRAY(of)) for name, of in _TYPES.items()]
-    columns = [column(name, of) for name, of in _TYPES.items()]
-    lane = func.unnest(*arrays).table_valued(*columns, name="rated").render_derived()
-    parts = [
-        func.coalesce(lane.c[name], bindparam(f"unrated_{name}", type_=_TYPES[name]), type_=_TYPES[name]).label(name)
-        for name in _PARTS
-    ]
-    return (
-        select(present.c.currency, lane.c.currency.is_(None).label("is_unrated"), *parts)
-        .join_from(present, lane, lane.c.currency == present.c.currency, isouter=True)
-        .where(present.c.currency.is_not(None))
-        .subquery("lane")
-    )
-
-
 def _found(
-    rows: type[Priced], matching: Select[Any], lane: Subquery, *, limit: ColumnElement[int], is_descending: bool
+    rows: type[Priced], matching: Select[Any], lane: TableValuedAlias, *, limit: ColumnElement[int], is_descending: bool
 ) -> LateralFromClause:
     """The next rows of one lane, with an end that stops the index from being read on."""
     amount, row_id = rows.price_amount, rows.id

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
-from sqlalchemy.orm import aliased
 from sqlalchemy.types import BigInteger, Boolean, Double, Numeric
 
 from src.core.pagination import after
@@ -69,9 +68,7 @@ class PriceOrder(Order):
 
     def first(self, matching: Select[Any], *, is_continued: bool) -> Select[Any]:  # noqa: ARG002 - lanes tell
         """As `Order` says; where it begins is told by `lane_values`."""
-        other = aliased(Listing)
-        currencies = select(other.currency).where(other.is_public)
-        found = in_price_order(Listing, matching, currencies, is_descending=self.is_descending, limit=LIMIT).subquery()
+        found = in_price_order(Listing, matching, is_descending=self.is_descending, limit=LIMIT).subquery()
         return select(
             found.c.id, found.c.is_unrated.label("key_0"), found.c.key.label("key_1"), found.c.id.label("key_2")
         )

@@ -5,7 +5,7 @@ from geojson_pydantic import Polygon
 from pydantic import ValidationError
 
 # An area drawn by hand has a few dozen corners.
-MOST_CORNERS = 200
+MOST_CORNERS = 100
 
 Ring = list[tuple[float, float]]
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +43,13 @@ class Prices:
 
     rates: str
     conversion: Conversion
-    currencies: tuple[str, ...]
+    # Those that there are, with and without a rate.
+    present: tuple[str, ...]
+
+    @property
+    def currencies(self) -> list[str]:
+        """Those that have a rate."""
+        return list(self.conversion.worth)
 
     def values(self, search: ListingSearch, last: list[Any]) -> dict[str, Any]:
         """The values that `are_within` and `PriceOrder` name; `last` are the sort keys that a page begins behind."""
@@ -52,7 +58,7 @@ class Prices:
         if search.order() in ORDERS:
             behind = Place(*last) if last else None
             lanes = self.conversion.lanes(*limits, behind=behind, is_descending=search.order() == "price_desc")
-            named |= lane_values(lanes)
+            named |= lane_values(lanes, self.present)
         if "price" in search.counted():
             weights = self.conversion.weights
             named |= {"priced_currencies": list(weights), "priced_weights": list(weights.values())}
@@ -63,9 +69,7 @@ class Prices:
         named: dict[str, Any] = {}
         ranges = self.conversion.price_range(search.price_min, search.price_max)
         each = zip(ranges.currencies, ranges.lows, ranges.highs, strict=True)
-        known = {currency: (low, high) for currency, low, high in each}
-        for number, currency in enumerate(self.currencies):
-            low, high = known[currency]
+        for number, (currency, low, high) in enumerate(each):
             named |= {f"price_currency_{number}": currency, f"price_low_{number}": low, f"price_high_{number}": high}
         return named
 
@@ -97,9 +101,15 @@ async def asked(reader: Reader, search: ListingSearch, rates: str, *, is_continu
     table = await _table(UUID(rates) if rates else None) if rates or not is_continued else NO_RATES
     # Converted to whichever currency, prices stand in the same order.
     currency = search.currency or next(iter(table.factors), "")
-    conversion = table.conversion_to(currency)
     present = await _currencies(reader)
-    return Prices(str(table.id or ""), conversion, tuple(name for name in present if name in conversion.worth))
+    return Prices(str(table.id or ""), _conversion(table, currency, present), present)
+
+
+@lru_cache(maxsize=500)
+def _conversion(table: RateTable, asked: str, present: tuple[str, ...]) -> Conversion:
+    """Of the currencies that there are alone: what it calculates is kept with it."""
+    worth = table.conversion_to(asked).worth
+    return Conversion(asked, {currency: worth[currency] for currency in present if currency in worth})
 
 
 async def _table(set_id: UUID | None) -> RateTable:

@@ -152,7 +152,7 @@ async def test_Z12_nothing_else_is_kept(application: FastAPI, client: AsyncClien
             assert anonymous.headers["Cache-Control"] == "no-store", path
             signed_in = await client.request(method, address, headers=person.headers)
             assert "no-store" in signed_in.headers["Cache-Control"], path
-    assert len(public) == 13
+    assert len(public) == 14
 
 
 async def test_Z12_etags_differ_by_viewer(client: AsyncClient, world: World) -> None:

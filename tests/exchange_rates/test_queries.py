@@ -52,18 +52,21 @@ def public(*conditions: Any) -> Select[Any]:
     return select(Listing.id).where(Listing.is_public, *conditions)
 
 
-def in_order(matching: Select[Any], currencies: Select[Any], *, is_descending: bool) -> Select[Any]:
+def in_order(matching: Select[Any], *, is_descending: bool) -> Select[Any]:
     limit: ColumnElement[int] = bindparam("limit", type_=BigInteger)
-    return queries.in_price_order(Listing, matching, currencies, is_descending=is_descending, limit=limit)
+    return queries.in_price_order(Listing, matching, is_descending=is_descending, limit=limit)
 
 
 async def page(conversion: Conversion, matching: Select[Any], *, limit: int = 100, **wanted: Any) -> Sequence[Row[Any]]:
-    other = aliased(Listing)
     lanes = conversion.lanes(wanted.pop("minimum", None), wanted.pop("maximum", None), **wanted)
-    currencies = select(other.currency).where(other.is_public)
+    other = aliased(Listing)
+    currencies = select(queries.distinct(select(other.currency).where(other.is_public)).c.currency)
     async with database.transaction() as session:
-        found = in_order(matching, currencies, is_descending=lanes.is_descending)
-        rows: Sequence[Row[Any]] = (await session.execute(found, {**queries.lane_values(lanes), "limit": limit})).all()
+        present = [currency for currency in await session.scalars(currencies) if currency is not None]
+        found = in_order(matching, is_descending=lanes.is_descending)
+        rows: Sequence[Row[Any]] = (
+            await session.execute(found, {**queries.lane_values(lanes, present), "limit": limit})
+        ).all()
     return rows
 
 

@@ -230,9 +230,9 @@ SELECTIVE: list[dict[str, Any]] = [
     {"region": ["region 7"]},
     {"subdivision": ["subdivision 7"]},
     {"features": ["feature_7"]},
-    {"near": "8,8", "radius_km": 20},
+    {"near": "8,8", "radius_km": 200},
     {"near": "8,8", "radius_km": 1000, "sort": "nearest"},
-    {"bbox": "8,8,8.5,8.5"},
+    {"bbox": "8,8,11,11"},
     {"owner_id": "01a1fd02-0912-714f-9138-b514c31c4104"},
 ]
 
