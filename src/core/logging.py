@@ -4,6 +4,7 @@ import json
 import logging
 import logging.config
 import sys
+from copy import copy
 from typing import Any
 
 import orjson
@@ -11,11 +12,12 @@ import structlog
 
 from src.core.config import Settings
 
+_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _OURS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _stamp,
 ]
 _THEIRS: list[Any] = [
     *_OURS,
@@ -61,6 +63,44 @@ def configure(settings: Settings) -> None:
     )
 
 
+_access = logging.getLogger("access")
+_one_request = logging.makeLogRecord({"name": "access", "levelno": logging.INFO, "levelname": "INFO"})
+_one_request.is_rendered = True
+
+
+def access(**facts: Any) -> None:
+    """One line for a request.
+
+    JSON is rendered here at once: through structlog and a new record, the line was a fifth of a hot read.
+    """
+    if not _access.isEnabledFor(logging.INFO):
+        return
+    handlers = logging.getLogger().handlers
+    if not all(isinstance(handler.formatter, _Json) for handler in handlers):
+        structlog.get_logger("access").info("request", **facts)
+        return
+    entry = {
+        **facts,
+        "event": "request",
+        **structlog.contextvars.get_contextvars(),
+        "level": "info",
+        "logger": "access",
+    }
+    record = copy(_one_request)
+    record.msg = _line(_stamp(None, "info", entry))
+    for handler in handlers:
+        handler.handle(record)
+
+
+class _Json(structlog.stdlib.ProcessorFormatter):
+    """As JSON, unless it is JSON already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if getattr(record, "is_rendered", False):
+            return str(record.msg)
+        return super().format(record)
+
+
 def _line(entry: Any, **options: Any) -> str:
     try:
         return orjson.dumps(entry, **options).decode()
@@ -85,7 +125,7 @@ def _formatter(renderer: Any) -> dict[str, Any]:
     if renderer is _json:
         steps.append(structlog.processors.format_exc_info)  # type: ignore[arg-type]
     return {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": _Json if renderer is _json else structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _THEIRS,
         "processors": [*steps, renderer],
     }

@@ -9,11 +9,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.core import problems
+from src.core import logging, problems
 from src.core.database import new_id
 from src.core.errors import PayloadTooLarge, ProblemError, UnsupportedMediaType
-
-access_log = structlog.get_logger("access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _LENGTH = re.compile(r"[0-9]{1,15}")
@@ -34,8 +32,8 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         ip = client[0] if (client := scope.get("client")) else None
         # actor_id too: a request must not inherit the caller of the one before it on the same connection.
-        with structlog.contextvars.bound_contextvars(request_id=request_id, ip=ip, actor_id=None):
-            await self._answer(scope, receive, send, request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, ip=ip, actor_id=None)
+        await self._answer(scope, receive, send, request_id)
         return None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
@@ -51,8 +49,7 @@ class RequestContext:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            access_log.info(
-                "request",
+            logging.access(
                 method=scope["method"],
                 path=quote(scope["path"], errors="replace")[:LONGEST_LOGGED_PATH],
                 status=status,
