@@ -22,8 +22,8 @@ API = "/api/v1"
 DETAILS, RANGES = 500, 100
 # Words, filters and, once there are any, facets.
 WORDS = [
-    {"q": "chevrolet sedan", "price_max": "3000000", "currency": "USD"},
-    {"q": "toyota", "body_type": "suv"},
+    {"q": "chevrolet sedan", "price_max": "3000000", "currency": "USD", "facets": "price"},
+    {"q": "toyota", "body_type": "suv", "facets": "make"},
     {"q": "pontiac vibe", "model_year_min": "2005"},
     {"q": "saturn ion 2005", "price_min": "500000", "currency": "USD", "sort": "price_asc"},
 ]

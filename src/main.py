@@ -43,6 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="The open marketplace backend for things that have keys.",
         description=docs.DESCRIPTION,
         debug=False,
+        # FastAPI would look for OpenTelemetry at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs.enabled else None,
