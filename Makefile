@@ -31,7 +31,7 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check check-code format lint types layers migrations api api-release fuzz faults bench clients \
+.PHONY: help run test processes check check-code format lint types layers migrations api api-release fuzz faults bench clients \
 	migrate upgrade downgrade seed import openapi requirements clean
 
 help: ## List these commands
@@ -40,10 +40,14 @@ help: ## List these commands
 run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the first run (PORT=… DATA_DIR=…)
 	@$(BIN)/key2key serve $(ARGS)
 
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical $(ARGS)
+	@$(PYTEST) -n logical -m "not processes" $(ARGS)
 
-check: check-code test fuzz faults clients ## Everything that CI checks
+processes: $(TO_TEST) ## Run the tests that start processes, servers and migrations of their own
+	@$(PYTEST) -n logical -m processes $(ARGS)
+
+check: check-code test processes fuzz faults clients ## Everything that CI checks
 
 check-code: lint types layers migrations api ## Everything that CI checks without sending requests
 
@@ -73,7 +77,6 @@ api: $(TO_TEST) ## Check that openapi.json is current and breaks no client undec
 api-release: $(TO_TEST) api ## Make openapi.json the released one, which later ones are compared with
 	@$(BIN)/python -m tests.api release
 
-PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made from openapi.json (Schemathesis)
 	@$(PYTEST) tests/e2e/fuzzing.py $(ARGS)
 

@@ -256,7 +256,10 @@ async def _migrate(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade)
     async with database.transaction() as session:
-        await geo.load(session)
+        is_new = await geo.load(session)
+    if is_new:
+        async with database.transaction() as session:
+            await geo.analyse(session)
     await refold()
 
 

@@ -25,6 +25,8 @@ async def make_template(admin: AsyncEngine, base: URL, name: str) -> None:
     await upgrade(engine)
     async with AsyncSession(engine) as session, session.begin():
         await geo.load(session)
+    async with AsyncSession(engine) as session, session.begin():
+        await geo.analyse(session)
     await engine.dispose()
     async with admin.connect() as connection:
         await connection.execute(text(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"'))

@@ -23,6 +23,8 @@ from tests.conftest import DATA_DIR, bind, template_name
 from tests.factories import World, property_data, vehicle_data
 from tests.templates import alembic_config, upgrade
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 async def empty(server_url: str) -> AsyncIterator[AsyncEngine]:

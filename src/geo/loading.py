@@ -35,11 +35,14 @@ async def load(session: AsyncSession) -> bool:
     await _upsert(session, City, "id", [_city(row) for row in cities])
     names = sorted(name for row in cities for name in _names(row))
     await _copy(session, "city_names", ("key", "city_id"), names)
-    # Without statistics, searches by city would read all listings until PostgreSQL gets round to it.
-    await session.execute(text("ANALYZE cities, city_names"))
     await datasets.mark_loaded(session, "geo", wanted)
     log.info("geo_loaded", cities=len(cities), version=wanted)
     return True
+
+
+async def analyse(session: AsyncSession) -> None:
+    """Tell the planner what was loaded, once it is committed: else searches by city would read all listings."""
+    await session.execute(text("ANALYZE cities, city_names"))
 
 
 async def _upsert(session: AsyncSession, table: type[Country | City], key: str, rows: list[dict[str, Any]]) -> None:

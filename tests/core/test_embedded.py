@@ -22,6 +22,8 @@ from src.core import embedded
 from src.core.embedded import EmbeddedPostgresError, running
 from tests.conftest import DATA_DIR
 
+pytestmark = pytest.mark.processes
+
 FAST = {"fsync": "off"}
 PATIENCE = 20
 REPOSITORY = Path(__file__).parents[2]

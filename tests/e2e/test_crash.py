@@ -14,6 +14,8 @@ from src.listings.models import Listing
 from tests.e2e.server import serving
 from tests.factories import World, vehicle_data
 
+pytestmark = pytest.mark.processes
+
 
 async def listings() -> int:
     async with database.transaction() as session:

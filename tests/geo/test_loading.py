@@ -14,6 +14,8 @@ from src.listings.models import Listing
 from tests.factories import vehicle_data
 from tests.listings.published import publish
 
+pytestmark = pytest.mark.processes
+
 ADDIS_ABABA = 344979
 NAMES = {
     ADDIS_ABABA: (

@@ -20,6 +20,8 @@ from tests.conftest import bind
 from tests.factories import World
 from tests.imports.sheets import DEMO, car, sheet, stored
 
+pytestmark = pytest.mark.processes
+
 COMMAND = str(Path(sys.executable).with_name("key2key"))
 
 Start = Callable[..., Awaitable[Process]]
