@@ -9,7 +9,17 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 import src
 from alembic import context
-from src.core import audit, database, datasets, events, idempotency, revocation  # noqa: F401 - tables of the core
+from src.core import (  # noqa: F401 - tables of the core
+    audit,
+    database,
+    datasets,
+    dev_clock,
+    events,
+    idempotency,
+    revocation,
+    schedule,
+    tasks,
+)
 from src.core.config import settings
 from src.listings.models import Cube
 

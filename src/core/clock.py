@@ -1,4 +1,4 @@
-"""The only source of time."""
+"""The only source of time. In development it may be ahead of real time (`core/dev_clock.py`)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +10,20 @@ def now() -> datetime:
     return datetime.now(UTC) + _offset
 
 
+def offset() -> timedelta:
+    """How far ahead of real time this process is."""
+    return _offset
+
+
+def keep_up(offset: timedelta) -> None:
+    """Be at least so far ahead of real time: never set back, whatever order the news come in."""
+    global _offset  # noqa: PLW0603 - the clock is the one thing a process has exactly one of
+    _offset = max(_offset, offset)
+
+
 def advance(by: timedelta) -> None:
     """Move this process's clock forward (tests only)."""
-    global _offset  # noqa: PLW0603 - the clock is the one thing a process has exactly one of
+    global _offset  # noqa: PLW0603
     _offset += by
 
 

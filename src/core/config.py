@@ -1,6 +1,7 @@
 """Settings: one object, read once from the environment (and `.env`), grouped by what they configure.
 
-`DATABASE_URL` is `settings().database.url`, `AUTH_SECRET_KEY` is `settings().auth.secret_key`, and so on.
+`DATABASE_URL` is `settings().database.url`, `AUTH_SECRET_KEY` is `settings().auth.secret_key`, and so on. What is in
+neither is looked for in a file of that name, `/run/secrets/database_url`, which is where Compose mounts secrets.
 """
 
 import os
@@ -13,14 +14,38 @@ from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+    validate_email,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 SHORTEST_SECRET = 32
 PLACEHOLDERS = ("change", "default", "example", "secret", "password", "test")
 
+
+def _with_address(sender: str) -> str:
+    validate_email(sender)
+    return sender
+
+
 CommaSeparated = Annotated[list[str], NoDecode]
 RateLimit = Annotated[str, Field(pattern=r"^([1-9][0-9]*/(second|minute|hour|day))?$")]
+Sender = Annotated[str, AfterValidator(_with_address)]
+WebAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s/?#]+)*)?$")]
 
 
 class Environment(StrEnum):
@@ -63,6 +88,33 @@ class AmqpSettings(BaseModel):
     """RabbitMQ; without a URL, the relay runs the handlers in this process."""
 
     url: str | None = None
+    heartbeat: int = Field(20, ge=1, le=600, description="Seconds; who is silent for twice as long is given up.")
+
+
+class SmtpSettings(BaseModel):
+    """The mail server; without a host, mail is written to files under the data directory."""
+
+    host: str | None = None
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: SecretStr | None = None
+    sender: Sender = Field("Key2Key <no-reply@key2key.example>", description="The From of every mail.")
+    timeout: float = Field(10, gt=0, description="Seconds that the server may take to answer.")
+    data_timeout: float = Field(100, gt=0, le=110, description="The same once it has the mail, which it may scan.")
+
+    @model_validator(mode="after")
+    def _keep_password_secret(self) -> Self:
+        if self.security == "none" and (self.username or self.password):
+            raise ValueError("SMTP_SECURITY=none would send the password unencrypted")
+        return self
+
+
+class WorkerSettings(BaseModel):
+    """What `key2key worker` takes."""
+
+    concurrency: int = Field(4, ge=1, le=64, description="Worker processes, each with connections of its own.")
+    retries: int = Field(8, ge=0, description="How often a handler that fails is tried again before it is given up.")
 
 
 class AuthSettings(BaseModel):
@@ -80,6 +132,12 @@ class AuthSettings(BaseModel):
     register_limit: RateLimit = Field("", description="Registrations per client address, e.g. `20/hour`.")
     login_limit: RateLimit = Field("", description="Logins per account and client address, e.g. `10/minute`.")
     login_address_limit: RateLimit = Field("", description="Logins per client address, whatever the account.")
+    verification_hours: int = Field(24, ge=1, le=720, description="Life of a mailed token that verifies an address.")
+    reset_minutes: int = Field(30, ge=1, le=1440, description="Life of a mailed token that resets a password.")
+    mail_limit: RateLimit = Field("", description="Mails of a kind that may be asked for per e-mail address.")
+    mail_pace_limit: RateLimit = Field("", description="The same, over a short while.")
+    mail_daily_limit: RateLimit = Field("", description="The same, over a day: whoever asks from many addresses.")
+    mail_client_limit: RateLimit = Field("", description="Such requests per client address.")
 
 
 class ListingSettings(BaseModel):
@@ -93,6 +151,13 @@ class VehicleSettings(BaseModel):
     """What only vehicles have."""
 
     vin_limit: RateLimit = Field("60/minute", min_length=1, description="VIN verdicts per user.")
+
+
+class ImportSettings(BaseModel):
+    """Files of listings sent to the API."""
+
+    body_limit_bytes: int = Field(67_108_864, ge=1024)
+    limit: RateLimit = Field("60/hour", min_length=1, description="Files per user.")
 
 
 class CorsSettings(BaseModel):
@@ -118,6 +183,13 @@ class LogSettings(BaseModel):
     file_count: int = Field(5, ge=1)
 
 
+class MetricsSettings(BaseModel):
+    """`/metrics`, for Prometheus."""
+
+    token: SecretStr | None = Field(None, description="The bearer token to send; without one, in development only.")
+    port: int | None = Field(None, ge=1, le=65535, description="Where worker, relay and beat answer Prometheus.")
+
+
 class DocsSettings(BaseModel):
     """`/docs`, `/redoc` and `/openapi.json`."""
 
@@ -132,6 +204,7 @@ class HttpSettings(BaseModel):
     cache_seconds: int = Field(10, ge=0, le=3600, description="After so long no cache shows what was taken down.")
     reference_cache_seconds: int = Field(3600, ge=0, le=2_592_000, description="The same of places and makes.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
+    drain_seconds: float = Field(0, ge=0, le=60, description="Served on after a SIGTERM, with readiness off already.")
 
 
 class SeedSettings(BaseModel):
@@ -151,6 +224,8 @@ class Settings(BaseSettings):
         env_nested_max_split=1,
         env_ignore_empty=True,
         hide_input_in_errors=True,
+        secrets_dir=os.environ.get("SECRETS_DIR", "/run/secrets"),
+        secrets_dir_missing="ok",
     )
 
     environment: Environment = Environment.DEVELOPMENT
@@ -158,22 +233,50 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     data_dir: Path = Path(".data")
+    public_url: WebAddress = Field("", description="Where the API is reached from outside, without a slash at the end.")
+    app_url: WebAddress = Field("", description="The client app that links in mails open; else `PUBLIC_URL`.")
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     amqp: AmqpSettings = AmqpSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()
     listings: ListingSettings = ListingSettings()
     vehicles: VehicleSettings = VehicleSettings()
+    imports: ImportSettings = ImportSettings()
     cors: CorsSettings = CorsSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     docs: DocsSettings = DocsSettings()
     http: HttpSettings = HttpSettings()
     seed: SeedSettings = SeedSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets by file take the names of nested variables, too; the first source that has a value wins."""
+        return init_settings, env_settings, dotenv_settings, NestedSecretsSettingsSource(file_secret_settings)
 
     @property
     def is_development(self) -> bool:
         """Whether embedded defaults, demo data and open docs are allowed."""
         return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def files_dir(self) -> Path:
+        """Files that belong to rows, and are backed up with them."""
+        return self.data_dir / "files"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where large bodies wait while their requests last: on a disk, as `/tmp` may be memory."""
+        return self.data_dir / "uploads"
 
     @model_validator(mode="after")
     def _fill_defaults(self) -> Self:
@@ -184,16 +287,22 @@ class Settings(BaseSettings):
         auth.register_limit = auth.register_limit or ("600/minute" if development else "20/hour")
         auth.login_limit = auth.login_limit or ("60/minute" if development else "10/minute")
         auth.login_address_limit = auth.login_address_limit or ("600/minute" if development else "100/minute")
+        auth.mail_limit = auth.mail_limit or ("600/hour" if development else "5/hour")
+        auth.mail_pace_limit = auth.mail_pace_limit or ("60/minute" if development else "1/minute")
+        auth.mail_daily_limit = auth.mail_daily_limit or ("6000/day" if development else "10/day")
+        auth.mail_client_limit = auth.mail_client_limit or ("600/minute" if development else "60/hour")
         listings.review = listings.review or ("auto" if development else "manual")
         if self.docs.enabled is None:
             self.docs.enabled = development
+        self.public_url = self.public_url or f"http://127.0.0.1:{self.port}"
+        self.app_url = self.app_url or self.public_url
         return self
 
     def secret(self) -> bytes:
         """The signing key; in development one is made on first use and kept under the data directory."""
         if self.auth.secret_key is not None:
             return self.auth.secret_key.get_secret_value().encode()
-        return _kept_secret(self.data_dir / "secret-key")
+        return _kept_secret(self.data_dir)
 
     def refuse_insecure(self) -> None:
         """Outside development, refuse to start on settings that must not reach users.
@@ -209,6 +318,7 @@ class Settings(BaseSettings):
 
     def _faults(self) -> list[tuple[str, str]]:
         key = self.auth.secret_key.get_secret_value() if self.auth.secret_key else ""
+        metrics = self.metrics.token.get_secret_value() if self.metrics.token else ""
         amqp = urlsplit(self.amqp.url or "")
         checks = [
             ("AUTH_SECRET_KEY", "is not set", not key),
@@ -219,6 +329,10 @@ class Settings(BaseSettings):
             ("REDIS_URL", "is not set", not self.redis.url),
             ("AMQP_URL", "is not set", not self.amqp.url),
             ("AMQP_URL", "uses the guest account", (amqp.username, amqp.password) == ("guest", "guest")),
+            ("SMTP_HOST", "is not set", not self.smtp.host),
+            ("PUBLIC_URL", "is not an https address", _is_plain(self.public_url)),
+            ("APP_URL", "is not an https address", _is_plain(self.app_url)),
+            ("METRICS_TOKEN", f"is shorter than {SHORTEST_SECRET} characters", 0 < len(metrics) < SHORTEST_SECRET),
             ("DEBUG", "is on", self.debug),
             ("DOCS_ENABLED", "is on", bool(self.docs.enabled)),
             ("CORS_ORIGINS", "allows any origin", any("*" in origin for origin in self.cors.origins)),
@@ -238,11 +352,12 @@ def _is_plain(origin: str) -> bool:
 
 
 @lru_cache
-def _kept_secret(path: Path) -> bytes:
-    """The secret in the file, made whole or not at all, so that two first starts agree on one."""
+def _kept_secret(folder: Path) -> bytes:
+    """The secret in the folder's file, made whole or not at all, so that two first starts agree on one."""
+    path = folder / "secret-key"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent) as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=folder) as file:
             file.write(secrets.token_urlsafe(48))
             file.flush()
             with suppress(FileExistsError):

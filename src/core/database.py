@@ -5,23 +5,27 @@ A request has exactly one, opened by `get_session` and committed before the answ
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
 import uuid_utils.compat
-from sqlalchemy import Connection, DateTime, MetaData, Text, event
+from sqlalchemy import Connection, DateTime, MetaData, QueuePool, Text, event
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from src.core import embedded, reads
-from src.core.config import DatabaseSettings, Settings
+from src.core import embedded, metrics, reads
+from src.core.config import DatabaseSettings, Settings, settings
+from src.core.tracing import APPLICATION, TracedConnection
 
 
 class Base(DeclarativeBase):
@@ -38,6 +42,15 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {datetime: DateTime(timezone=True), str: Text, list[str]: ARRAY(Text)}
 
+
+# From sessions, and from hot reads. The last: PostgreSQL said farewell to the connection while it was being taken up.
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# Before there was a connection.
+OUTAGES = (PoolTimeoutError, OSError, TimeoutError)
+
+# SQLSTATE classes after which the same may well succeed: connection, resources, operator, system.
+_TRANSIENT_CLASSES = ("08", "53", "57", "58")
+_TRANSIENT_STATES = {"55P03", "40001", "40P01", "25P03", "25P02"}
 
 sessionmaker = async_sessionmaker(expire_on_commit=False)
 # Traces have connections of their own: a request that holds the last one could otherwise wait for itself.
@@ -61,6 +74,13 @@ def transaction() -> AbstractAsyncContextManager[AsyncSession]:
     return sessionmaker.begin()
 
 
+@asynccontextmanager
+async def savepoint(connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
+    """A session of its own inside the transaction of this connection: what fails in it is undone alone."""
+    async with sessionmaker(bind=connection, join_transaction_mode="create_savepoint") as session, session.begin():
+        yield session
+
+
 def independent() -> AbstractAsyncContextManager[AsyncSession]:
     """A transaction of its own beside the request's, for a refusal that must leave a trace.
 
@@ -75,6 +95,23 @@ def sqlstate(exc: Exception) -> str:
     return str(getattr(raw, "sqlstate", None) or "")
 
 
+def is_outage(exc: Exception) -> bool:
+    """Whether the same may well succeed later: a connection, the server's resources or the server itself failed."""
+    if not isinstance(exc, DATABASE_ERRORS):
+        return isinstance(exc, OUTAGES)
+    state = sqlstate(exc)
+    is_cut = getattr(exc, "connection_invalidated", False) or not state
+    return is_cut or state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
+
+
+def is_away(exc: Exception) -> bool:
+    """Whether the database could not be reached at all, which is nobody's fault who asked it."""
+    if isinstance(exc, DATABASE_ERRORS):
+        state = sqlstate(exc)
+        return getattr(exc, "connection_invalidated", False) or not state or state.startswith(("08", "57P", "53300"))
+    return isinstance(exc, PoolTimeoutError | ConnectionError | socket.gaierror)
+
+
 def async_url(url: str) -> URL:
     """`postgres://` and `postgresql://` addresses, spoken to through asyncpg."""
     return make_url(url).set(drivername="postgresql+asyncpg")
@@ -87,7 +124,11 @@ def libpq_url(url: str) -> str:
 
 def create_engine(url: str, config: DatabaseSettings) -> AsyncEngine:
     """An engine whose connections carry our timeouts and speak UTC."""
-    connect_args: dict[str, Any] = {"timeout": config.pool_timeout, "server_settings": server_settings(config)}
+    connect_args: dict[str, Any] = {
+        "timeout": config.pool_timeout,
+        "server_settings": server_settings(config),
+        "connection_class": TracedConnection,
+    }
     if config.pgbouncer:
         # In transaction mode the next statement may run on another server connection: nothing prepared
         # survives, names must not collide, and what is asked at the start would be another client's.
@@ -124,7 +165,7 @@ def _ask_in_each_transaction(engine: AsyncEngine, wanted: dict[str, str]) -> Non
 def server_settings(config: DatabaseSettings) -> dict[str, str]:
     """What each connection asks of the server; times in milliseconds."""
     return {
-        "application_name": "key2key",
+        "application_name": APPLICATION,
         "timezone": "UTC",
         "jit": "off",
         # Short statements, many at once: a second worker each would only wait for the first.
@@ -135,47 +176,101 @@ def server_settings(config: DatabaseSettings) -> dict[str, str]:
     }
 
 
+class Wakeups:
+    """What a LISTEN hears; `is_over` when nothing more will be heard."""
+
+    def __init__(self) -> None:
+        self._heard = asyncio.Event()
+        self.is_over = False
+
+    def hear(self, *_: object) -> None:
+        """Somebody notified."""
+        self._heard.set()
+
+    def end(self, *_: object) -> None:
+        """The connection is gone; who waits is woken to find that out."""
+        self.is_over = True
+        self._heard.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until somebody notifies or has since the last call, `seconds` at the longest."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), seconds)
+        self._heard.clear()
+
+
+@asynccontextmanager
+async def listening(channel: str) -> AsyncIterator[Wakeups]:
+    """LISTEN on a connection of its own until leaving; behind PgBouncer nothing is ever heard.
+
+    Raises:
+        SQLAlchemyError, OSError: the database is not to be had.
+    """
+    wakeups, engine = Wakeups(), sessionmaker.kw["bind"]
+    if settings().database.pgbouncer:
+        yield wakeups
+        return
+    async with engine.connect() as connection:
+        listener = (await connection.get_raw_connection()).driver_connection
+        listener.add_termination_listener(wakeups.end)
+        await listener.add_listener(channel, wakeups.hear)
+        try:
+            yield wakeups
+        finally:
+            await connection.invalidate()
+
+
 @asynccontextmanager
 async def _readers(url: str, config: DatabaseSettings) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        made = [
-            await stack.enter_async_context(_reader(address, config)) for address in (url, config.read_url) if address
-        ]
+        wanted = {"reads": url} | ({"replica": config.read_url} if config.read_url else {})
+        made = [await stack.enter_async_context(_reader(name, address, config)) for name, address in wanted.items()]
         reads.readers.primary, reads.readers.replica = made[0], made[-1]
         yield
 
 
 @asynccontextmanager
-async def _reader(url: str, config: DatabaseSettings) -> AsyncIterator[reads.Reader]:
+async def _reader(name: str, url: str, config: DatabaseSettings) -> AsyncIterator[reads.Reader]:
     if not config.pgbouncer:
         async with reads.pool(libpq_url(url), config, server_settings(config)) as reader:
-            yield reader
+            with metrics.watched_pool(name, reader.usage):
+                yield reader
         return
     engine = create_engine(url, config.model_copy(update={"pool_size": config.read_pool_size}))
     try:
-        yield reads.EngineReader(engine)
+        with metrics.watched_pool(name, lambda: _usage(engine)):
+            yield reads.EngineReader(engine)
     finally:
         await engine.dispose()
 
 
+def _usage(engine: AsyncEngine) -> tuple[int, int]:
+    """How many connections the engine's pool may have, and how many are taken."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.size(), pool.checkedout()
+
+
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def connected(config: Settings) -> AsyncIterator[AsyncEngine]:
     """Bind the session maker to the configured database, or to an embedded one, until leaving.
 
     Raises:
         embedded.EmbeddedPostgresError: no `DATABASE_URL` and no embedded server for this platform.
     """
     async with AsyncExitStack() as stack:
-        url = settings.database.url
+        url = config.database.url
         if url is None:
             servers = stack.enter_context(ExitStack())
-            server = embedded.running(settings.data_dir / "postgres")
+            server = embedded.running(config.data_dir / "postgres")
             url = await asyncio.to_thread(servers.enter_context, server)
-        engine = create_engine(url, settings.database)
-        traces = create_engine(url, settings.database.model_copy(update={"pool_size": TRACE_POOL_SIZE}))
-        await stack.enter_async_context(_readers(url, settings.database))
+        engine = create_engine(url, config.database)
+        traces = create_engine(url, config.database.model_copy(update={"pool_size": TRACE_POOL_SIZE}))
+        await stack.enter_async_context(_readers(url, config.database))
         stack.push_async_callback(engine.dispose)
         stack.push_async_callback(traces.dispose)
         sessionmaker.configure(bind=engine)
         trace_sessionmaker.configure(bind=traces)
+        stack.enter_context(metrics.watched_pool("sessions", lambda: _usage(engine)))
+        stack.enter_context(metrics.watched_pool("traces", lambda: _usage(traces)))
         yield engine

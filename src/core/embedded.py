@@ -224,6 +224,13 @@ def _wheel() -> Path:
     return Path(spec.submodule_search_locations[0]).resolve()
 
 
+def programs() -> Path | None:
+    """The folder of the embedded server's programs, where there is one for this platform."""
+    with suppress(EmbeddedPostgresError):
+        return _wheel() / "pginstall" / "bin"
+    return None
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from src.core import clock, rate_limit
+from src.core import clock, rate_limit, spooling
 from src.core.config import settings
 from src.core.database import Base
 from src.core.dependencies import CurrentActor, SessionDep
@@ -142,9 +142,10 @@ def _checked(request: Request, key: str) -> str:
 
 
 async def _fingerprint(request: Request) -> bytes:
-    """Of a body that is read whole; a form that streams would need one of its own."""
+    """Of a body that is read whole, or that was spooled before."""
+    body = spooled.digest if (spooled := spooling.spooled(request)) else await request.body()
     head = [request.method, request.url.path, request.url.query, request.headers.get("content-type", "")]
-    return _digest("idempotency", "\n".join(head).encode() + b"\n" + await request.body())
+    return _digest("idempotency", "\n".join(head).encode() + b"\n" + body)
 
 
 async def _take(session: AsyncSession, claim: _Claim) -> None:
@@ -179,16 +180,17 @@ async def _keep(session: AsyncSession, claim: _Claim, answer: Response) -> None:
     }
     row = insert(KeptAnswer).values(subject=claim.subject, key=claim.key, **values)
     await session.execute(row.on_conflict_do_update(index_elements=["subject", "key"], set_=values))
-    await _forget_some(session, now)
+    await forget_expired(session, MOST_FORGOTTEN)
 
 
-async def _forget_some(session: AsyncSession, now: datetime) -> None:
-    """Answers may hold personal data: each new one takes some expired ones away, but none that somebody replaces."""
+async def forget_expired(session: AsyncSession, most: int) -> int:
+    """Answers may hold personal data: take expired ones away, but none that somebody replaces; how many went.
+
+    Each new answer does so with some, and a job with what nobody else takes away.
+    """
     identity = (KeptAnswer.subject, KeptAnswer.key)
-    expired = select(*identity).where(KeptAnswer.expires_at <= now).limit(MOST_FORGOTTEN)
+    expired = select(*identity).where(KeptAnswer.expires_at <= clock.now()).limit(most)
     found = expired.with_for_update(skip_locked=True).cte("expired")
-    await session.execute(
-        delete(KeptAnswer)
-        .where(KeptAnswer.subject == found.c.subject, KeptAnswer.key == found.c.key)
-        .execution_options(synchronize_session=False)
-    )
+    gone = delete(KeptAnswer).where(KeptAnswer.subject == found.c.subject, KeptAnswer.key == found.c.key)
+    forgotten = gone.returning(KeptAnswer.key).execution_options(synchronize_session=False)
+    return len((await session.scalars(forgotten)).all())

@@ -3,9 +3,11 @@
 import json
 import logging
 import logging.config
+import re
 import sys
+import traceback
 from copy import copy
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -112,8 +114,26 @@ def _line(entry: Any, **options: Any) -> str:
 _json = structlog.processors.JSONRenderer(_line)
 
 
+# PostgreSQL quotes the row that it refuses, and asyncpg the value that it cannot send.
+_VALUES = re.compile(
+    r"^(DETAIL:  ).*?(?=\n\[SQL|\n\n(?:The above|During handling)|\n(?:HINT|CONTEXT):|\Z)"
+    r"|(invalid input for query argument \$\d+: ).*?(?=\n\[SQL|\n\n(?:The above|During handling)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def _trace(exc_info: Any) -> str:
+    """The traceback, without the values that the database's errors tell."""
+    trace = "".join(traceback.format_exception(*exc_info)).rstrip("\n")
+    return _VALUES.sub(lambda found: f"{found[1] or found[2]}(left out)", trace)
+
+
+def _write_trace(file: TextIO, exc_info: Any) -> None:
+    file.write(f"\n{_trace(exc_info)}")
+
+
 def _human() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_trace)
 
 
 def _is_human(settings: Settings) -> bool:
@@ -123,7 +143,7 @@ def _is_human(settings: Settings) -> bool:
 def _formatter(renderer: Any) -> dict[str, Any]:
     steps = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if renderer is _json:
-        steps.append(structlog.processors.format_exc_info)  # type: ignore[arg-type]
+        steps.append(structlog.processors.ExceptionRenderer(_trace))  # type: ignore[arg-type]
     return {
         "()": _Json if renderer is _json else structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _THEIRS,

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import structlog
@@ -9,11 +10,11 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.core import logging, problems
+from src.core import logging, metrics, problems
 from src.core.database import new_id
 from src.core.errors import PayloadTooLarge, ProblemError, UnsupportedMediaType
+from src.core.tracing import REQUEST_ID
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 LONGEST_LOGGED_PATH = 1000
 
@@ -28,7 +29,7 @@ class RequestContext:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else new_id().hex
+        request_id = given if REQUEST_ID.fullmatch(given) else new_id().hex
         scope.setdefault("state", {})["request_id"] = request_id
         ip = client[0] if (client := scope.get("client")) else None
         # actor_id too: a request must not inherit the caller of the one before it on the same connection.
@@ -38,6 +39,7 @@ class RequestContext:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         started, status = time.perf_counter(), 500
+        metrics.REQUESTS_IN_FLIGHT.inc()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -49,11 +51,14 @@ class RequestContext:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            seconds = time.perf_counter() - started
+            metrics.REQUESTS_IN_FLIGHT.dec()
+            metrics.answered(scope, status, seconds)
             logging.access(
                 method=scope["method"],
                 path=quote(scope["path"], errors="replace")[:LONGEST_LOGGED_PATH],
                 status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                ms=round(seconds * 1000, 1),
             )
 
 
@@ -95,14 +100,17 @@ class SecurityHeaders:
 class BodyLimit:
     """Refuses bodies over the limit, whether they say so or not, and encodings we do not read."""
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[str, int]) -> None:
+        """`limits` are those of the paths that have one of their own."""
         self.app = app
         self.limit = limit
+        self.limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        if problem := self._refusal(Headers(scope=scope)):
+        limit = self.limits.get(scope["path"], self.limit)
+        if problem := _refusal(Headers(scope=scope), limit):
             return await problems.render(Request(scope), problem)(scope, receive, send)
         received = 0
 
@@ -110,19 +118,20 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit:
                 raise PayloadTooLarge(headers={"Connection": "close"})
             return message
 
         return await self.app(scope, receive_limited, send)
 
-    def _refusal(self, headers: Headers) -> ProblemError | None:
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            return UnsupportedMediaType("Send the body without Content-Encoding")
-        length = headers.get("content-length", "0")
-        if not _LENGTH.fullmatch(length) or int(length) > self.limit:
-            return PayloadTooLarge(headers={"Connection": "close"})
-        return None
+
+def _refusal(headers: Headers, limit: int) -> ProblemError | None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return UnsupportedMediaType("Send the body without Content-Encoding")
+    length = headers.get("content-length", "0")
+    if not _LENGTH.fullmatch(length) or int(length) > limit:
+        return PayloadTooLarge(headers={"Connection": "close"})
+    return None
 
 
 class HeadAsGet:
@@ -140,7 +149,11 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        return await self.app({**scope, "method": "GET"}, receive, send_bodiless)
+        asked = {**scope, "method": "GET"}
+        try:
+            return await self.app(asked, receive, send_bodiless)
+        finally:
+            scope["endpoint"] = asked.get("endpoint")
 
 
 class LastResort:

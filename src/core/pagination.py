@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeSerializer
+import orjson
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 from pydantic import Field, TypeAdapter
-from sqlalchemy import ColumnElement, Select, tuple_
+from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core.errors import FieldError, Invalid
 from src.core.schemas import Schema
@@ -113,17 +116,15 @@ class BadCursor(Invalid):
 
 
 @lru_cache(maxsize=8)
-def _signer(key: bytes) -> URLSafeSerializer:
-    return URLSafeSerializer(key, salt="cursor", signer_kwargs={"digest_method": hashlib.sha256})
+def _signer(key: bytes) -> Signer:
+    # The key is one for cursors alone already.
+    return Signer(key, key_derivation="none", digest_method=hashlib.sha256)
 
 
 def encode_cursor(scope: str, keys: Sequence[Any]) -> str:
     """An opaque, signed cursor: the sort keys of the last row, good only for lists of the same `scope`."""
-    return str(
-        _signer(signing_key("cursor")).dumps(
-            [_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]]
-        )
-    )
+    said = orjson.dumps([_digest(scope), [key if isinstance(key, float | int) else str(key) for key in keys]])
+    return _signer(signing_key("cursor")).sign(base64_encode(said)).decode()
 
 
 def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -> list[Any]:
@@ -136,12 +137,26 @@ def decode_cursor(scope: str, cursor: str, keys: Sequence[ColumnElement[Any]]) -
     if not _SPELLING.fullmatch(cursor):
         raise bad_cursor()
     try:
-        digest, values = _signer(signing_key("cursor")).loads(cursor)
+        digest, values = orjson.loads(base64_decode(_signer(signing_key("cursor")).unsign(cursor)))
         if digest == _digest(scope):
             return [wanted.validate_python(value) for wanted, value in zip(types, values, strict=True)]
-    except (BadData, ValueError, TypeError, RecursionError):
+    except (BadData, ValueError):
         pass
     raise bad_cursor()
+
+
+async def read_page(
+    session: AsyncSession, found: Select[Any], key: Any, scope: str, *, limit: int, cursor: str | None, descending: bool
+) -> tuple[list[Any], str | None]:
+    """A page of the rows found, in the order of one unique column, and the cursor of the next.
+
+    Raises:
+        BadCursor.
+    """
+    last = None if cursor is None else [literal(value) for value in decode_cursor(scope, cursor, [key])]
+    rows = list(await session.scalars(after(found, [key], last, descending=descending).limit(limit + 1)))
+    following = encode_cursor(scope, [getattr(rows[limit - 1], key.key)]) if len(rows) > limit else None
+    return rows[:limit], following
 
 
 def bad_cursor() -> BadCursor:

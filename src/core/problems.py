@@ -1,10 +1,8 @@
 """The one place where failures become RFC 9457 problem documents. Nothing of ours leaks: no SQL, no trace, no input."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import orjson
 import structlog
 from fastapi import FastAPI
@@ -12,27 +10,19 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from src.core import errors
-from src.core.database import sqlstate
+from src.core.database import DATABASE_ERRORS, OUTAGES, is_outage, sqlstate
 from src.core.errors import FieldError, ProblemError
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
-
-# From sessions, and from hot reads. The last: PostgreSQL said farewell to the connection while it was being taken up.
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-# SQLSTATE classes after which the same request may well succeed: connection, resources, operator, system.
-_TRANSIENT_CLASSES = ("08", "53", "57", "58")
-_TRANSIENT_STATES = {"55P03", "40001", "40P01", "25P03", "25P02"}
 
 _BY_STATUS: dict[int, type[ProblemError]] = {
     error.status: error
@@ -112,7 +102,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for outage in (*DATABASE_ERRORS, PoolTimeoutError, RedisError, OSError, asyncio.TimeoutError):
+    for outage in (*DATABASE_ERRORS, *OUTAGES, RedisError):
         app.add_exception_handler(outage, _on_outage)
     app.add_exception_handler(Exception, on_bug)
 
@@ -169,7 +159,7 @@ def _allowed(request: Request) -> str:
 async def _on_outage(request: Request, exc: Exception) -> Response:
     if isinstance(exc, DATABASE_ERRORS) and (problem := _refused_by_database(exc)):
         return render(request, problem)
-    if isinstance(exc, DATABASE_ERRORS) and not _is_transient(exc):
+    if isinstance(exc, DATABASE_ERRORS) and not is_outage(exc):
         return await on_bug(request, exc)
     log.warning("dependency_unavailable", error=type(exc).__name__, reason=_reason(exc))
     return render(request, errors.Unavailable(headers={"Retry-After": str(RETRY_SECONDS)}))
@@ -188,16 +178,6 @@ def _refused_by_database(exc: Exception) -> ProblemError | None:
         log.warning("unstorable_value", sqlstate=state)
         return errors.Invalid("A value cannot be stored")
     return None
-
-
-def _is_transient(exc: Exception) -> bool:
-    state = sqlstate(exc)
-    return (
-        getattr(exc, "connection_invalidated", False)
-        or not state
-        or state[:2] in _TRANSIENT_CLASSES
-        or state in _TRANSIENT_STATES
-    )
 
 
 def _reason(exc: Exception) -> str:

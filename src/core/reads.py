@@ -60,6 +60,11 @@ class PoolReader:
     def __init__(self, once: asyncpg.Pool, anew: asyncpg.Pool, timeout: float) -> None:
         self._once, self._anew, self._timeout = once, anew, timeout
 
+    def usage(self) -> tuple[int, int]:
+        """How many connections there may be, and how many are taken."""
+        pools = (self._once, self._anew)
+        return sum(one.get_max_size() for one in pools), sum(one.get_size() - one.get_idle_size() for one in pools)
+
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         """As `Reader` says; waits for a free connection no longer than the pool's timeout."""
         pool = self._anew if statement.is_selective else self._once
@@ -119,7 +124,7 @@ async def _keep(_: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def pool(url: str, config: DatabaseSettings, server_settings: Mapping[str, str]) -> AsyncIterator[Reader]:
+async def pool(url: str, config: DatabaseSettings, server_settings: Mapping[str, str]) -> AsyncIterator[PoolReader]:
     """A reader with connections of its own, which are made when they are needed."""
 
     def made(plan_cache_mode: str) -> asyncpg.Pool:

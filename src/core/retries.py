@@ -16,13 +16,15 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from src.core.database import sqlstate
-from src.core.problems import DATABASE_ERRORS
+from src.core.database import DATABASE_ERRORS, sqlstate
 
 MOST_RETRIES = 3
 FIRST_PAUSE_SECONDS = 0.02
 
 _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
+# A migration has altered a table under a prepared statement; the error makes SQLAlchemy forget all of them.
+_STALE_PLAN = "0A000"
+_PASSING = (_SERIALIZATION_FAILURE, _DEADLOCK, _STALE_PLAN)
 log = structlog.get_logger(__name__)
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -38,7 +40,7 @@ async def answer(handle: Handle, request: Request) -> Response:
         try:
             return await _attempt(handle, request)
         except DATABASE_ERRORS as exc:
-            if sqlstate(exc) not in (_SERIALIZATION_FAILURE, _DEADLOCK):
+            if sqlstate(exc) not in _PASSING:
                 raise
             log.warning("transaction_retried", sqlstate=sqlstate(exc), attempt=number + 1)
         # Of two that met, one should come earlier the next time.

@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Uuid, event, func, literal, select
+from sqlalchemy import Uuid, delete, event, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -19,6 +19,8 @@ from src.core.database import Base, transaction
 from src.core.security import Actor
 
 CACHE_SECONDS = 3.0
+# Longer than any two clocks differ, and than a refresh that raced with the end of its session takes.
+FORGOTTEN_AFTER = timedelta(days=1)
 
 
 class Revocation(Base):
@@ -72,6 +74,15 @@ async def _reload() -> None:
         )
         _cached = {row.subject: row.not_before for row in rows}
     _cached_until = until
+
+
+async def forget_old(session: AsyncSession, most: int) -> int:
+    """Take away what no token is old enough for any more; how many went."""
+    oldest_token = clock.now() - timedelta(minutes=settings().auth.access_token_minutes)
+    old = select(Revocation.subject).where(Revocation.not_before < oldest_token - FORGOTTEN_AFTER).limit(most)
+    found = old.with_for_update(skip_locked=True).cte("old")
+    gone = delete(Revocation).where(Revocation.subject == found.c.subject).returning(Revocation.subject)
+    return len((await session.scalars(gone.execution_options(synchronize_session=False))).all())
 
 
 def forget() -> None:

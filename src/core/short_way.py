@@ -55,7 +55,7 @@ class QueryReader:
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
-        self._lists = {name for name, field in model.model_fields.items() if isinstance(field.default, list)}
+        self._lists = {name for name, field in model.model_fields.items() if isinstance(field.default, tuple)}
 
     def read(self, query: bytes) -> BaseModel | None:
         """None if it is not in order; of what is one value, the last counts, as it does to FastAPI."""

@@ -18,6 +18,9 @@ SOUND: dict[str, Any] = {
     "database": {"url": "postgresql://k2k:pw@db/k2k"},
     "redis": {"url": "redis://cache:6379"},
     "amqp": {"url": "amqp://k2k:pw@broker"},
+    "smtp": {"host": "smtp.key2key.example", "username": "k2k", "password": "pw"},
+    "public_url": "https://api.key2key.example",
+    "app_url": "https://key2key.example",
     "cors": {"origins": ["https://key2key.example"]},
     "docs": {"enabled": None},
 }
@@ -26,6 +29,8 @@ SOUND_VARIABLES = {
     "DATABASE_URL": "postgresql://k2k:pw@127.0.0.1:1/k2k",
     "REDIS_URL": "redis://127.0.0.1:1",
     "AMQP_URL": "amqp://k2k:pw@127.0.0.1:1",
+    "SMTP_HOST": "127.0.0.1",
+    "PUBLIC_URL": "https://key2key.example",
 }
 FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("AUTH_SECRET_KEY", {"auth": {"secret_key": None}}),
@@ -41,12 +46,17 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("REDIS_URL", {"redis": {"url": None}}),
     ("AMQP_URL", {"amqp": {"url": None}}),
     ("AMQP_URL", {"amqp": {"url": "amqp://guest:guest@broker"}}),
+    ("SMTP_HOST", {"smtp": {"host": None}}),
+    ("PUBLIC_URL", {"public_url": "http://api.key2key.example"}),
+    ("PUBLIC_URL", {"public_url": ""}),
+    ("APP_URL", {"app_url": "http://key2key.example"}),
     ("DEBUG", {"debug": True}),
     ("DOCS_ENABLED", {"docs": {"enabled": True}}),
     ("CORS_ORIGINS", {"cors": {"origins": ["*"]}}),
     ("CORS_ORIGINS", {"cors": {"origins": ["https://*.key2key.example"]}}),
     ("CORS_ORIGINS", {"cors": {"origins": ["http://key2key.example"]}}),
     ("CORS_ORIGINS", {"cors": {"origins": ["https://key2key.example", "null"]}}),
+    ("METRICS_TOKEN", {"metrics": {"token": KEY[:31]}}),
     ("SEED_PASSWORD", {"seed": {"password": "swordfish-77"}}),
 ]
 
@@ -95,7 +105,16 @@ def test_O07_start_up_names_the_variable_and_not_its_value(
 
 def test_O07_every_fault_is_named_at_once() -> None:
     said = complaint(Settings(environment=Environment.PRODUCTION, auth={"secret_key": "x"}, debug=True))
-    for variable in ("AUTH_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "AMQP_URL", "DEBUG"):
+    for variable in (
+        "AUTH_SECRET_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "AMQP_URL",
+        "SMTP_HOST",
+        "PUBLIC_URL",
+        "APP_URL",
+        "DEBUG",
+    ):
         assert variable in said
 
 
@@ -134,6 +153,10 @@ def test_O07_the_command_refuses_with_the_names_and_not_the_values(tmp_path: Pat
         ("AUTH", '{"secret_key": "hunter2', "auth"),
         ("AUTH_LOGIN_LIMIT", "hunter2", "AUTH_LOGIN_LIMIT"),
         ("ENVIRONMENT", "hunter2", "ENVIRONMENT"),
+        ("SMTP", '{"security": "none", "username": "k2k", "password": "hunter2"}', "SMTP: .*unencrypted"),
+        ("SMTP_SENDER", "hunter2", "SMTP_SENDER"),
+        ("PUBLIC_URL", "hunter2", "PUBLIC_URL"),
+        ("APP_URL", "https://key2key.example/?next=hunter2", "APP_URL"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named_without_its_value(
@@ -157,6 +180,14 @@ def test_defaults_follow_the_environment() -> None:
     assert (development.listings.review, production.listings.review) == ("auto", "manual")
     assert (development.docs.enabled, production.docs.enabled) == (True, False)
     assert production.auth.login_limit == "10/minute"
+    mails = (production.auth.mail_pace_limit, production.auth.mail_limit, production.auth.mail_daily_limit)
+    assert mails == ("1/minute", "5/hour", "10/day")
+
+
+def test_addresses_of_ours_follow_the_port_and_each_other() -> None:
+    assert Settings(port=8001).public_url == "http://127.0.0.1:8001"
+    assert Settings(port=8001).app_url == "http://127.0.0.1:8001"
+    assert Settings(public_url="https://api.key2key.example").app_url == "https://api.key2key.example"
 
 
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,3 +207,26 @@ def test_secrets_are_not_shown() -> None:
     shown = repr(made(Environment.DEVELOPMENT, seed={"password": "swordfish-77"}))
     assert KEY not in shown
     assert "swordfish-77" not in shown
+
+
+def test_secrets_may_be_files_and_variables_outrank_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("AUTH_SECRET_KEY")
+    for name, value in {
+        "auth_secret_key": KEY,
+        "database_url": "postgresql://file",
+        "redis_url": "redis://file",
+    }.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    monkeypatch.setenv("REDIS_URL", "redis://variable")
+    monkeypatch.setenv("AUTH_ISSUER", "somebody")
+    made = Settings(_secrets_dir=tmp_path)
+    assert (made.secret().decode(), made.auth.issuer) == (KEY, "somebody")
+    assert (made.database.url, made.redis.url) == ("postgresql://file", "redis://variable")
+
+
+def test_a_secret_file_that_cannot_be_read_as_what_it_should_be_is_named_without_its_value(tmp_path: Path) -> None:
+    (tmp_path / "database_pool_size").write_text("hunter2")
+    ended = serve(tmp_path, SECRETS_DIR=str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("DATABASE_POOL_SIZE: ")
+    assert "hunter2" not in ended.stderr

@@ -26,6 +26,8 @@ PRODUCTION: dict[str, Any] = {
     "database": {"url": "postgresql://k2k:pw@127.0.0.1:1/k2k"},
     "redis": {"url": "redis://127.0.0.1:1"},
     "amqp": {"url": "amqp://k2k:pw@127.0.0.1:1"},
+    "smtp": {"host": "127.0.0.1"},
+    "public_url": "https://key2key.example",
 }
 Calling = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 

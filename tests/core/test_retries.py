@@ -21,7 +21,7 @@ from src.main import create_app
 from tests.conftest import bind
 from tests.factories import World
 
-HASTY = DatabaseSettings(pool_size=2, statement_timeout_ms=60, lock_timeout_ms=60, idle_transaction_timeout_ms=60)
+HASTY = DatabaseSettings(pool_size=2, statement_timeout_ms=200, lock_timeout_ms=60, idle_transaction_timeout_ms=60)
 # Long enough for a machine that is busy with something else.
 PATIENT = DatabaseSettings(
     pool_size=2, statement_timeout_ms=9001, lock_timeout_ms=9002, idle_transaction_timeout_ms=9003

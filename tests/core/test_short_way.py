@@ -103,4 +103,4 @@ async def test_other_methods_take_the_ordinary_way(client: AsyncClient) -> None:
 def test_of_what_is_one_value_the_last_counts() -> None:
     read = QueryReader(VehicleSearch).read(b"limit=5&make=lada&limit=7&make=fiat")
     assert isinstance(read, VehicleSearch)
-    assert (read.limit, read.make) == (7, ["lada", "fiat"])
+    assert (read.limit, read.make) == (7, ("lada", "fiat"))
