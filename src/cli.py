@@ -18,24 +18,25 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
-from src import demo
-from src.core import database, logging
+from src import background, care, demo
+from src.core import database, dev_clock, logging, mail, serving
 from src.core.config import InsecureSettingsError, Settings
 from src.core.config import settings as load_settings
 from src.core.embedded import EmbeddedPostgresError
 from src.core.errors import ProblemError
+from src.core.serving import Server
 from src.exchange_rates import files as rate_files
 from src.exchange_rates import service as exchange_rates
 from src.exchange_rates.errors import RatesFileRefused
 from src.exchange_rates.schemas import RateSetCreate
 from src.geo import loading as geo
-from src.imports import report
-from src.imports import service as imports
+from src.imports import landing, report
 from src.imports.errors import ImportRefusedError
-from src.imports.service import Outcome
+from src.imports.models import Outcome
 from src.imports.sheet import Sheet
 from src.listings.refolding import refold
 from src.main import create_app
+from src.notifications import rendering
 
 app = typer.Typer(
     help="Key2Key: serve the API and look after its data.",
@@ -45,6 +46,10 @@ app = typer.Typer(
 )
 rates = typer.Typer(help="Exchange rates, for searches in one currency over prices in many.", no_args_is_help=True)
 app.add_typer(rates, name="rates")
+mails = typer.Typer(help="Mails, and what they look like.", no_args_is_help=True)
+app.add_typer(mails, name="mail")
+app.add_typer(background.app)
+app.add_typer(care.app)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,7 +64,7 @@ def main() -> None:
     """Run a command; what the person at the keyboard can mend is one sentence, not a trace."""
     try:
         app()
-    except (InsecureSettingsError, EmbeddedPostgresError, PortTakenError) as exc:
+    except (InsecureSettingsError, EmbeddedPostgresError, PortTakenError, *care.REFUSALS) as exc:
         typer.secho(str(exc), fg="red", err=True)
         sys.exit(1)
 
@@ -73,7 +78,7 @@ async def _database() -> AsyncIterator[AsyncEngine]:
     settings = load_settings()
     settings.refuse_insecure()
     logging.configure(settings)
-    async with database.connected(settings) as engine:
+    async with database.connected(settings) as engine, dev_clock.followed(settings):
         yield engine
 
 
@@ -90,7 +95,7 @@ def serve() -> None:
             if settings.is_development:
                 await _migrate(engine)
                 await _greet(settings)
-            await uvicorn.Server(_uvicorn_config(application, settings)).serve()
+            await Server(_uvicorn_config(application, settings), settings.http.drain_seconds).serve()
 
     # uvicorn stops serving on these, then raises them again: what else we opened is to be closed as well.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -119,12 +124,7 @@ def _uvicorn_config(application: Any, settings: Settings) -> uvicorn.Config:
         application,
         host=settings.host,
         port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.http.trusted_proxies,
-        timeout_graceful_shutdown=20,
+        **serving.options(settings),
     )
 
 
@@ -188,8 +188,8 @@ def import_listings(
 async def _import(sheet: Sheet, size: int, owner: str, *, is_draft: bool) -> report.Figures:
     async with _database():
         async with database.transaction() as session:
-            account = await imports.find_owner(session, owner)
-        return await report.tell(sheet, size, imports.land(sheet, account.id, is_draft=is_draft))
+            account = await landing.find_owner(session, owner)
+        return await report.tell(sheet, size, landing.land(sheet, account.id, is_draft=is_draft))
 
 
 def _pairs(given: list[str]) -> dict[str, str]:
@@ -234,6 +234,31 @@ async def _import_rates(data: RateSetCreate) -> str:
     if added is None:
         return f"The rates of {data.as_of} are there already"
     return f"Added the rates of {data.as_of}, {len(added.rates)} currencies against {added.base}: {added.id}"
+
+
+@mails.command("preview")
+def preview_mail(
+    event: Annotated[str, typer.Argument(help="The mail, such as welcome; any other word lists them all.")],
+    locale: Annotated[str, typer.Option(help="The language.")] = rendering.FALLBACK,
+    is_html: Annotated[bool, typer.Option("--html/--text", help="Which of its two bodies to show.")] = False,
+    eml: Annotated[Path | None, typer.Option(help="Write the whole mail to this file instead.")] = None,
+) -> None:
+    """Show a mail, filled in with sample values."""
+    if event not in rendering.templates():
+        _give_up(f"There is no mail {event}; there are " + ", ".join(rendering.templates()), code=2)
+    if locale not in rendering.locales():
+        _give_up(f"There are no mails in {locale}; there are some in " + ", ".join(rendering.locales()), code=2)
+    shown = rendering.render(event, locale, rendering.SAMPLES[event])
+    if eml is None:
+        typer.echo(shown.html if is_html else f"{shown.subject}\n\n{shown.text}", nl=False)
+        return
+    sample = mail.Mail(
+        "hana@example.com", "Hana Tesfaye", shown.subject, shown.text, shown.html, f"{event}@key2key.example"
+    )
+    try:
+        eml.write_bytes(mail.compose(sample, load_settings().smtp.sender).as_bytes())
+    except OSError as exc:
+        _give_up(f"{typer.format_filename(eml)} cannot be written: {exc.strerror}", code=1)
 
 
 def _give_up(sentence: str, *, code: int) -> NoReturn:

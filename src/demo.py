@@ -20,7 +20,7 @@ from src.core.database import transaction
 from src.core.security import Role, keyed_hash
 from src.exchange_rates import files as rate_files
 from src.exchange_rates import service as exchange_rates
-from src.imports import service as imports
+from src.imports import landing
 from src.imports.errors import ImportRefusedError
 from src.imports.sheet import Sheet
 from src.users import service as users
@@ -164,12 +164,12 @@ def _version(folder: Path, *names: str) -> str | None:
 async def _import(path: Path, file: _File) -> None:
     try:
         async with transaction() as session:
-            owner = await imports.find_owner(session, file.owner)
+            owner = await landing.find_owner(session, file.owner)
     except ImportRefusedError as refused:  # somebody tried out what becomes of a suspended seller
         log.warning("demo_not_imported", file=file.name, reason=str(refused))
         return
     figures: Counter[str] = Counter()
     with path.open("rb") as opened:
-        async for batch in imports.land(Sheet(opened, file.defaults), owner.id):
+        async for batch in landing.land(Sheet(opened, file.defaults), owner.id):
             figures.update(verdict.outcome for verdict in batch)
     log.info("demo_imported", file=file.name, **figures)

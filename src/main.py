@@ -13,14 +13,30 @@ from starlette.middleware.cors import CORSMiddleware
 
 from src import __version__, relay
 from src.auth.router import router as auth_router
-from src.core import database, docs, logging, problems, rate_limit, redis, short_way
+from src.core import (
+    database,
+    dev_clock,
+    docs,
+    logging,
+    mail,
+    mailbox,
+    metrics,
+    problems,
+    rate_limit,
+    redis,
+    schedule,
+    short_way,
+)
 from src.core.config import Settings
 from src.core.config import settings as load_settings
 from src.core.middleware import BodyLimit, HeadAsGet, LastResort, RequestContext, SecurityHeaders
 from src.exchange_rates.router import router as exchange_rates_router
 from src.geo.router import router as geo_router
+from src.health.router import metrics_router
 from src.health.router import router as health_router
+from src.imports.router import router as imports_router
 from src.listings.router import make_router as make_listings_router
+from src.notifications.router import router as notifications_router
 from src.properties.router import router as properties_router
 from src.users.router import router as users_router
 from src.vehicles.router import router as vehicles_router
@@ -56,8 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     problems.install(app)
     _mount(app)
+    metrics.install(app)
     short_way.install(app)
     docs.install(app, is_open=bool(settings.docs.enabled))
+    if settings.is_development and settings.smtp.host is None:
+        mailbox.install(app, mail.folder(settings))
     return app
 
 
@@ -67,6 +86,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def _mount(app: FastAPI) -> None:
     app.include_router(health_router)
+    app.include_router(metrics_router)
     # Before users: `/users/me/…` of other modules must not be taken for a user's id.
     for router in (
         auth_router,
@@ -76,8 +96,12 @@ def _mount(app: FastAPI) -> None:
         exchange_rates_router,
         vehicles_router,
         properties_router,
+        imports_router,
+        notifications_router,
     ):
         app.include_router(router, prefix=API_PREFIX)
+    if app.state.settings.is_development:
+        app.include_router(dev_clock.router)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
@@ -107,7 +131,11 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [
         *layers,
         Middleware(HeadAsGet),
-        Middleware(BodyLimit, limit=settings.http.body_limit_bytes),
+        Middleware(
+            BodyLimit,
+            limit=settings.http.body_limit_bytes,
+            limits={f"{API_PREFIX}/imports": settings.imports.body_limit_bytes},
+        ),
         Middleware(LastResort),
     ]
 
@@ -117,11 +145,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(database.connected(settings))
+        await stack.enter_async_context(dev_clock.followed(settings))
         app.state.redis = await stack.enter_async_context(redis.connected(settings.redis))
-        app.state.limiter = rate_limit.limiter(app.state.redis)
+        app.state.limiter = rate_limit.Limiter(app.state.redis)
         if settings.amqp.url is None:
             relay.subscribe_all()
-            stack.push_async_callback(_stop, asyncio.create_task(relay.run(), name="relay"))
+            for name, work in (("relay", relay.run(settings.amqp)), ("schedule", schedule.run())):
+                stack.push_async_callback(_stop, asyncio.create_task(work, name=name))
+        sampling = asyncio.create_task(metrics.keep_sampling(), name="metrics")
+        stack.push_async_callback(_stop, sampling)
         # What is there now stays: looking through it again and again for rubbish would hold up requests.
         gc.freeze()
         yield

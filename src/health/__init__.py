@@ -1,1 +1,2 @@
-"""Owns: nothing; tells orchestrators whether this process lives and can serve. Emits and listens to: nothing."""
+"""Owns: nothing; tells orchestrators whether this process lives and can serve, and Prometheus how it does. Emits and
+listens to: nothing."""
