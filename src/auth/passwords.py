@@ -26,10 +26,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 8, 256
-# bcrypt releases the GIL; two at once, and what they leave, is enough for everybody else on a small machine.
-MOST_AT_ONCE = 2
+# bcrypt releases the GIL and fills a processor for a quarter of a second: two at once at most, and one processor is
+# left for everybody else.
+MOST_AT_ONCE = max(1, min(2, (os.cpu_count() or 1) - 1))
 # Some ten seconds of hashing; who comes later is better told so at once.
-LONGEST_QUEUE = 50
+LONGEST_QUEUE = 25 * MOST_AT_ONCE
 _unfinished: set[Future[Any]] = set()
 
 

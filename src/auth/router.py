@@ -5,14 +5,37 @@ from uuid import UUID
 
 from fastapi import Depends, Form, Request, Response
 
-from src.auth import service
-from src.auth.errors import BadCredentials, InvalidRefreshToken, SessionNotFound, WeakPassword
-from src.auth.schemas import LoginForm, RefreshRequest, SessionList, SessionRead, TokenPair, UserCreate
+from src.auth import recovery, service
+from src.auth.errors import (
+    BadCredentials,
+    InvalidOneTimeToken,
+    InvalidRefreshToken,
+    PasswordUnchanged,
+    SessionNotFound,
+    WeakPassword,
+    WrongCurrentPassword,
+)
+from src.auth.one_time_tokens import Purpose
+from src.auth.schemas import (
+    MAIL_REQUESTED,
+    EmailRequest,
+    EmailVerification,
+    LoginForm,
+    MailRequested,
+    PasswordChange,
+    PasswordReset,
+    RefreshRequest,
+    SessionList,
+    SessionRead,
+    TokenPair,
+    UserCreate,
+)
 from src.core import rate_limit
 from src.core.config import settings
 from src.core.dependencies import CurrentActor, SessionDep
 from src.core.errors import TooManyRequests, Unauthorized, raises
 from src.core.idempotency import IdempotentForAnybody
+from src.core.security import keyed_hash
 from src.core.strict import Router
 from src.users import service as users
 from src.users.errors import EmailTaken
@@ -91,6 +114,100 @@ def _pair(tokens: service.Tokens) -> TokenPair:
 async def log_out(session: SessionDep, actor: CurrentActor) -> None:
     """End the session in use: its refresh token at once, its access tokens within seconds."""
     await service.log_out(session, actor)
+
+
+async def limited_mail(request: Request) -> None:
+    """Nobody may have mails sent to one address after the other."""
+    await rate_limit.spend(
+        request, settings().auth.mail_client_limit, "mail-client", rate_limit.client_address(request)
+    )
+
+
+async def limited_token(request: Request) -> None:
+    """A mailed token stands for a password."""
+    address = rate_limit.client_address(request)
+    await rate_limit.spend(request, settings().auth.login_address_limit, "token-address", address)
+
+
+async def _may_be_sent(request: Request, purpose: Purpose, email: str) -> bool:
+    """Whether the address was not asked mail for too often, by whomever; nobody is told."""
+    auth, keys = settings().auth, ("mail", purpose, keyed_hash("mail limit", users.email_key(email)))
+    for limit in (auth.mail_pace_limit, auth.mail_limit, auth.mail_daily_limit):
+        if not await rate_limit.is_within(request, limit, *keys):
+            return False
+    return True
+
+
+@router.post(
+    "/resend-verification",
+    status_code=202,
+    summary="Ask for another verification mail",
+    dependencies=[Depends(limited_mail)],
+    responses=raises(TooManyRequests),
+)
+async def resend_verification(request: Request, session: SessionDep, data: EmailRequest) -> MailRequested:
+    """The answer is the same whether or not there is such an account, and whether or not it is verified."""
+    if await _may_be_sent(request, Purpose.VERIFY_EMAIL, data.email):
+        await recovery.request_verification(session, data.email)
+    return MailRequested(detail=MAIL_REQUESTED)
+
+
+@router.post(
+    "/verify-email",
+    status_code=204,
+    summary="Verify an e-mail address",
+    dependencies=[Depends(limited_token)],
+    responses=raises(InvalidOneTimeToken, TooManyRequests),
+)
+async def verify_email(session: SessionDep, data: EmailVerification) -> None:
+    """Hand over the token of a mail. What waited for that is allowed from the next access token on: refresh, then."""
+    await recovery.verify_email(session, data.token.get_secret_value())
+
+
+@router.post(
+    "/forgot-password",
+    status_code=202,
+    summary="Ask for a mail that resets the password",
+    dependencies=[Depends(limited_mail)],
+    responses=raises(TooManyRequests),
+)
+async def request_password_reset(request: Request, session: SessionDep, data: EmailRequest) -> MailRequested:
+    """The answer is the same whether or not there is such an account."""
+    if await _may_be_sent(request, Purpose.RESET_PASSWORD, data.email):
+        await recovery.request_reset(session, data.email)
+    return MailRequested(detail=MAIL_REQUESTED)
+
+
+@router.post(
+    "/reset-password",
+    status_code=204,
+    summary="Choose a new password with a mailed token",
+    dependencies=[Depends(limited_token)],
+    responses=raises(InvalidOneTimeToken, WeakPassword, TooManyRequests),
+)
+async def reset_password(session: SessionDep, data: PasswordReset) -> None:
+    """Every session of the account ends, and its address counts as verified: whoever has the token reads its mail."""
+    await recovery.reset_password(
+        session, token=data.token.get_secret_value(), new=data.new_password.get_secret_value()
+    )
+
+
+@router.post(
+    "/change-password",
+    status_code=204,
+    summary="Change my password",
+    responses=raises(Unauthorized, WrongCurrentPassword, PasswordUnchanged, WeakPassword, TooManyRequests),
+)
+async def change_password(request: Request, session: SessionDep, actor: CurrentActor, data: PasswordChange) -> None:
+    """The session in use goes on, every other session of the caller ends."""
+    # Per account, from wherever: a stolen access token must not serve to guess the password.
+    await rate_limit.spend(request, settings().auth.login_limit, "change-password", str(actor.id))
+    await recovery.change_password(
+        session,
+        actor,
+        current=data.current_password.get_secret_value(),
+        new=data.new_password.get_secret_value(),
+    )
 
 
 @router.get("/me", summary="Who am I", responses=raises(Unauthorized))

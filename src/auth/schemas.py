@@ -13,9 +13,15 @@ Password = Annotated[
     SecretStr,
     Field(min_length=SHORTEST, max_length=LONGEST, description="8 to 256 characters", examples=["brown-hyena-41-tej"]),
 ]
-
+CurrentPassword = Annotated[
+    SecretStr,
+    Field(
+        max_length=4 * LONGEST, description="A decomposed character may count for four", examples=["brown-hyena-41-tej"]
+    ),
+]
 
 LONGEST_EMAIL = 254
+MAIL_REQUESTED = "If that is the address of an account, and it needs this mail, one is on its way"
 
 
 def _alone(value: Any) -> Any:
@@ -46,15 +52,56 @@ class LoginForm(Schema):
 
     grant_type: Literal["password"] | None = None
     username: str = Field(max_length=LONGEST_EMAIL, description="The e-mail address", examples=["hana@example.com"])
-    password: SecretStr = Field(
-        max_length=4 * LONGEST, description="A decomposed character may count for four", examples=["brown-hyena-41-tej"]
-    )
+    password: CurrentPassword
 
 
 class RefreshRequest(Schema):
     """A refresh token, to be exchanged or given up."""
 
     refresh_token: str = Field(min_length=1, max_length=4000)
+
+
+class EmailRequest(Schema):
+    """The address that a mail is asked for."""
+
+    email: Email
+
+
+class MailRequested(Schema):
+    """The same for every address."""
+
+    detail: str = Field(max_length=200, examples=[MAIL_REQUESTED])
+
+
+OneTimeTokenText = Annotated[
+    SecretStr,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="What the link in the mail carries",
+        examples=["hq5nDk3JbLPBgpJ7u3bkJ9ZC0XgVZjtn2H0rPTtXg0M"],
+    ),
+]
+
+
+class EmailVerification(Schema):
+    """The token of a mail that verifies an address."""
+
+    token: OneTimeTokenText
+
+
+class PasswordReset(Schema):
+    """The token of a mail that resets a password, and the new one."""
+
+    token: OneTimeTokenText
+    new_password: Password
+
+
+class PasswordChange(Schema):
+    """Both passwords."""
+
+    current_password: CurrentPassword
+    new_password: Password
 
 
 class TokenPair(Schema):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.auth import passwords, refresh_tokens
 from src.auth.errors import BadCredentials, InvalidRefreshToken, SessionNotFound
-from src.auth.events import RefreshTokenReused, SessionEnded, SessionOpened
+from src.auth.events import RefreshTokenReused, SessionEnded, SessionOpened, VerificationRequested
 from src.auth.models import AuthSession, Credential
 from src.auth.refresh_tokens import RefreshToken
 from src.core import audit, clock, revocation
@@ -20,6 +20,9 @@ from src.core.events import emit
 from src.core.security import Actor, Role, Standing, issue_access_token
 from src.users import service as users
 from src.users.models import User, UserStatus
+
+# For whoever asks where they were signed in, after something happened.
+KEPT_AFTER_EXPIRY = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,13 @@ class Tokens:
     expires_in: int
 
 
-async def new_hash(password: str) -> str:
+async def new_hash(password: str, pointer: str = "/password") -> str:
     """The hash of a password that somebody chooses; to be made before the first query.
 
     Raises:
         WeakPassword: it is among the first that are tried.
     """
-    passwords.check(password)
+    passwords.check(password, pointer)
     return await passwords.digest(password)
 
 
@@ -48,18 +51,28 @@ async def register(session: AsyncSession, *, full_name: str, email: str, passwor
         users.EmailTaken: the address has an account.
     """
     user = await users.create(session, full_name=full_name, email=email)
-    await _keep(session, user.id, password_hash)
+    await keep_hash(session, user.id, password_hash)
+    await emit(session, VerificationRequested(user_id=user.id))
     return user
 
 
 async def set_password(session: AsyncSession, user_id: UUID, password: str) -> None:
     """Give a user this password, whatever they had before."""
-    await _keep(session, user_id, await passwords.digest(password))
+    await keep_hash(session, user_id, await passwords.digest(password))
 
 
-async def _keep(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
+async def keep_hash(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
+    """Give a user the password of this hash, whatever they had before."""
     await session.merge(Credential(user_id=user_id, password_hash=password_hash, changed_at=clock.now()))
     await session.flush()
+
+
+async def is_current(session: AsyncSession, checked: Credential) -> bool:
+    """Whether the password that was checked is still theirs; if so, it stays until this transaction ends."""
+    current = select(Credential.user_id).where(
+        Credential.user_id == checked.user_id, Credential.password_hash == checked.password_hash
+    )
+    return await session.scalar(current.with_for_update()) is not None
 
 
 async def log_in(session: AsyncSession, *, email: str, password: str, user_agent: str | None, ip: str | None) -> Tokens:
@@ -73,8 +86,11 @@ async def log_in(session: AsyncSession, *, email: str, password: str, user_agent
         user = await users.find_by_email(lookup, email)
         credential = await lookup.get(Credential, user.id) if user else None
     is_right = await passwords.matches(password, credential.password_hash if credential else None)
-    if user is None or not is_right or user.status == UserStatus.DELETED:
+    if user is None or credential is None or not is_right or user.status == UserStatus.DELETED:
         await _leave_trace_of_failure(user)
+        raise BadCredentials
+    # Whoever changes it now waits for the session of the old one, and ends it.
+    if not await is_current(session, credential):
         raise BadCredentials
     opened = _open(user.id, user_agent, ip)
     session.add(opened)
@@ -200,10 +216,15 @@ async def end_session(session: AsyncSession, actor: Actor, session_id: UUID) -> 
 
 
 async def end_all_sessions(session: AsyncSession, actor: Actor) -> None:
-    """End every session of the caller; an expired one too, since its last access token may still be good."""
-    ended = await _end(session, AuthSession.user_id == actor.id)
+    """End every session of the caller."""
+    await end_sessions_of(session, actor.id)
     audit.record(session, "auth.all_sessions_ended", actor_id=actor.id, subject_id=actor.id)
-    await emit(session, *(SessionEnded(user_id=actor.id, session_id=session_id) for session_id in ended))
+
+
+async def end_sessions_of(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> None:
+    """End every session of a user but one; an expired one too, since its last access token may still be good."""
+    ended = await _end(session, AuthSession.user_id == user_id, AuthSession.id.is_distinct_from(but))
+    await emit(session, *(SessionEnded(user_id=user_id, session_id=session_id) for session_id in ended))
 
 
 async def _end(session: AsyncSession, *which: ColumnElement[bool]) -> list[UUID]:
@@ -217,6 +238,21 @@ async def _end(session: AsyncSession, *which: ColumnElement[bool]) -> list[UUID]
     ids = list(ended)
     await revocation.revoke(session, *ids)
     return ids
+
+
+async def remove_old_sessions(session: AsyncSession, most: int) -> int:
+    """Remove some of the sessions that nobody can have used for long; how many that were.
+
+    One that was ended expires as well, since nobody refreshes it.
+    """
+    old = select(AuthSession.id).where(AuthSession.expires_at <= clock.now() - KEPT_AFTER_EXPIRY).limit(most)
+    removed = await session.scalars(
+        delete(AuthSession)
+        .where(AuthSession.id.in_(old))
+        .returning(AuthSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(removed.all())
 
 
 async def list_sessions(session: AsyncSession, actor: Actor) -> list[AuthSession]:

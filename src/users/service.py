@@ -53,6 +53,20 @@ async def trust(session: AsyncSession, user: User) -> None:
     await session.flush()
 
 
+async def verify_email(session: AsyncSession, user_id: UUID) -> bool:
+    """Note that the user reads what is sent to their address; False if that was known.
+
+    Raises:
+        UserNotFound: there is none.
+    """
+    user = await get(session, user_id)
+    if user.email_verified_at is not None:
+        return False
+    user.email_verified_at = user.updated_at = clock.now()
+    await session.flush()
+    return True
+
+
 async def find_by_email(session: AsyncSession, email: str) -> User | None:
     """The user with this address, compared as people compare addresses."""
     return await session.scalar(select(User).where(User.email_key == email_key(email)))

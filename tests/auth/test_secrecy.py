@@ -7,11 +7,14 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import select, text
 
+from src.auth.one_time_tokens import Purpose
 from src.core import database
 from src.core.events import EventRecord
+from tests.auth.mailed import mint
 from tests.factories import World
 
 REGISTER, LOGIN, REFRESH = "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"
+VERIFY, RESET, CHANGE = (f"/api/v1/auth/{name}" for name in ("verify-email", "reset-password", "change-password"))
 CANARY = "canary-9x-sesame"
 
 
@@ -52,6 +55,10 @@ async def talk(client: AsyncClient, email: str) -> list[httpx.Response]:
         await client.post(LOGIN, json=form),
         await client.post(REFRESH, json={"refresh_token": CANARY}),
         await client.post(REFRESH, json={"refresh_token": [CANARY]}),
+        await client.post(VERIFY, json={"token": CANARY}),
+        await client.post(VERIFY, json={"token": [CANARY]}),
+        await client.post(RESET, json={"token": CANARY, "new_password": CANARY}),
+        await client.post(RESET, json={"token": "x", "new_password": CANARY * 20}),
         await client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {CANARY}"}),
         await client.get("/api/v1/users/me", headers={"Authorization": f"Basic {CANARY}"}),
     ]
@@ -89,6 +96,31 @@ async def test_tokens_are_in_no_log_line_and_not_at_rest(client: AsyncClient, wo
     assert [secret for secret in secrets if secret in stored] == []
 
 
+async def test_mailed_tokens_and_new_passwords_are_in_no_log_line_and_not_at_rest(
+    client: AsyncClient, world: World, log: Log
+) -> None:
+    person = await world.person()
+    verification = await mint(person.id, Purpose.VERIFY_EMAIL)
+    reset, spare = await mint(person.id), await mint(person.id)
+    answers = [
+        await client.post(VERIFY, json={"token": verification}),
+        await client.post(
+            CHANGE, json={"current_password": CANARY, "new_password": CANARY + "!"}, headers=person.headers
+        ),
+        await client.post(RESET, json={"token": reset, "new_password": CANARY}),
+        await client.post(RESET, json={"token": spare, "new_password": CANARY}),
+        await client.post("/api/v1/auth/forgot-password", json={"email": person.email}),
+    ]
+    assert [answer.status_code for answer in answers] == [204, 422, 204, 422, 202]
+    written, stored = log.read(), await everything_stored()
+    assert "/api/v1/auth/reset-password" in written, "the access log is what is read here"
+    assert "verify_email" in stored, "the tokens are what is read here"
+    for secret in (spare, verification, reset, CANARY):
+        for place in (written, stored, *(answer.text for answer in answers)):
+            assert secret not in place
+    assert person.email not in written
+
+
 async def test_facts_hold_no_personal_values(client: AsyncClient) -> None:
     await talk(client, "hana@example.com")
     async with database.transaction() as session:
@@ -101,6 +133,15 @@ async def everything_stored() -> str:
     async with database.transaction() as session:
         rows = [
             str(list(await session.scalars(text(f"SELECT {name}::text FROM {name}"))))  # noqa: S608
-            for name in ("users", "credentials", "sessions", "events", "outbox", "audit_log", "revocations")
+            for name in (
+                "users",
+                "credentials",
+                "sessions",
+                "events",
+                "outbox",
+                "audit_log",
+                "revocations",
+                "one_time_tokens",
+            )
         ]
     return "\n".join(rows)
