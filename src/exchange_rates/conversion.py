@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cached_property
-from math import ceil, floor
 from uuid import UUID
 
 from src.core.money import LARGEST_AMOUNT, exponent
@@ -140,11 +139,12 @@ class Conversion:
 
 
 def _lowest(minimum: int | None, worth: Fraction) -> int:
-    return 1 if minimum is None else min(max(1, ceil(minimum / worth)), LARGEST_AMOUNT + 1)
+    # Rounded up, all in integers.
+    return 1 if minimum is None else min(max(1, -(-minimum * worth.denominator // worth.numerator)), LARGEST_AMOUNT + 1)
 
 
 def _highest(maximum: int | None, worth: Fraction) -> int:
-    return LARGEST_AMOUNT if maximum is None else min(floor(maximum / worth), LARGEST_AMOUNT)
+    return LARGEST_AMOUNT if maximum is None else min(maximum * worth.denominator // worth.numerator, LARGEST_AMOUNT)
 
 
 def _lane(weight: Decimal, low: int, high: int, behind: Place | None, *, is_descending: bool) -> Lane:

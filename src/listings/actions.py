@@ -29,11 +29,15 @@ async def _move(session: AsyncSession, listing: Listing, action: Action, target:
     await _record(session, listing, _moved(listing, action, target, fact))
 
 
-def _moved(listing: Listing, action: Action, target: S, fact: type[ListingMoved]) -> ListingMoved:
+def _moved(
+    listing: Listing, action: Action, target: S, fact: type[ListingMoved], at: datetime | None = None
+) -> ListingMoved:
     life.require(listing, action)
     assert target in life.targets(action, listing.status), f"no edge {action} from {listing.status} to {target}"
     moved = fact(listing_id=listing.id, owner_id=listing.owner_id, old_status=listing.status, new_status=target)
     listing.status = target
+    listing.moved_at = at or clock.now()
+    listing.timer_at = life.timer_of(listing)
     touch(listing)
     return moved
 
@@ -87,9 +91,15 @@ async def _submitted(session: AsyncSession, listing: Listing) -> ListingMoved:
 def _published(listing: Listing, action: Action) -> ListingMoved:
     now = clock.now()
     listing.published_at = now
-    listing.expires_at = now + _lifetime()
+    _run_until(listing, now + _lifetime())
     listing.is_edited_since_review = False
-    return _moved(listing, action, S.PUBLISHED, events.ListingPublished)
+    return _moved(listing, action, S.PUBLISHED, events.ListingPublished, at=now)
+
+
+def _run_until(listing: Listing, expires_at: datetime) -> None:
+    """Another stretch of time, with warnings of its own."""
+    listing.expires_at = expires_at
+    listing.warning_days = life.first_warning(clock.now(), expires_at)
 
 
 def _lifetime() -> timedelta:
@@ -277,14 +287,17 @@ async def withdraw(session: AsyncSession, listing: Listing) -> None:
 
 
 async def expire(session: AsyncSession, listing: Listing) -> None:
-    """Its time ran out.
+    """Its time ran out: it is off the market since then, however late that is noticed.
 
     Raises:
         ListingWrongState.
     """
     life.require(listing, Action.EXPIRE)
     _forget_holds(listing)
-    await _move(session, listing, Action.EXPIRE, S.EXPIRED, events.ListingExpired)
+    now = clock.now()
+    # What was reserved or suspended at the time could not expire before that ended.
+    ran_out_at = min(now, max(listing.expires_at or now, listing.moved_at))
+    await _record(session, listing, _moved(listing, Action.EXPIRE, S.EXPIRED, events.ListingExpired, at=ran_out_at))
 
 
 def _forget_holds(listing: Listing) -> None:
@@ -304,7 +317,7 @@ async def renew(session: AsyncSession, listing: Listing) -> None:
     if was_edited and not await is_published_unseen(session, listing):
         await _move(session, listing, Action.RENEW, S.PENDING_REVIEW, events.ListingSubmitted)
         return
-    listing.expires_at = _renewed(listing.expires_at)
+    _run_until(listing, _renewed(listing.expires_at))
     await _move(session, listing, Action.RENEW, S.PUBLISHED, events.ListingRenewed)
 
 

@@ -26,7 +26,7 @@ def _as_it_is(value: Any, _: Any) -> Any:
     return value
 
 
-def _lowered(names: list[str], _: Any) -> list[str]:
+def _lowered(names: Iterable[str], _: Any) -> list[str]:
     # The server has folded the column; where its locale knows less of capitals than Python, the name stands as it was.
     return [*dict.fromkeys([*(name.lower() for name in names), *names])]
 
@@ -179,7 +179,7 @@ PRICE_LIMITS = {"price_min", "price_max"}
 def given(search: ListingSearch) -> tuple[str, ...]:
     """The parameters that ask something of the rows, by name, so that equal searches are equal SQL."""
     sent = sorted(search.model_fields_set - _NO_CONDITION)
-    return tuple(name for name in sent if getattr(search, name) not in (None, []))
+    return tuple(name for name in sent if getattr(search, name) not in (None, ()))
 
 
 def conditions(search: ListingSearch, columns: Columns, names: Iterable[str]) -> Iterator[ColumnElement[bool]]:
@@ -190,7 +190,7 @@ def conditions(search: ListingSearch, columns: Columns, names: Iterable[str]) ->
         if name in _SPECIAL:
             yield _SPECIAL[name].condition()
         else:
-            yield _comparison(name, columns, is_list=isinstance(getattr(search, name), list))
+            yield _comparison(name, columns, is_list=isinstance(getattr(search, name), tuple))
 
 
 def values(search: ListingSearch, columns: Columns) -> Values:

@@ -155,5 +155,13 @@ class ListingRestored(ListingMoved, name="listing.restored"):
     """An appeal was upheld."""
 
 
+class ListingExpiring(Event, name="listing.expiring"):
+    """It expires in `days` days (7, later 1); in fewer, or already, where this comes late."""
+
+    listing_id: UUID
+    owner_id: UUID
+    days: int
+
+
 class ListingArchived(ListingMoved, name="listing.archived"):
     """It is kept for its transactions alone."""

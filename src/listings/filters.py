@@ -14,10 +14,10 @@ from src.listings.places import area, box, point
 from src.listings.schemas import LanguageTag
 
 Name = Annotated[Line, Field(min_length=1, max_length=120)]
-Names = Annotated[list[Name], Field(max_length=20)]
+Names = Annotated[tuple[Name, ...], Field(max_length=20)]
 # A search has its own list of those that it offers.
 FACETS: Any = Field(
-    [],
+    (),
     max_length=10,
     description="What to count what is found by; each under all filters but those on itself. `price` needs `currency`",
 )
@@ -31,22 +31,22 @@ class ListingSearch(PageQuery):
         None, description="Up to twelve words, each of which may be the beginning of one", examples=["toyota vit"]
     )
     explain: bool = Field(False, description="With `q`: adds to each item the `score` that relevance sorts by")
-    purpose: list[Purpose] = Field([], max_length=2)
-    rent_period: list[RentPeriod] = Field([], max_length=4)
+    purpose: tuple[Purpose, ...] = Field((), max_length=2)
+    rent_period: tuple[RentPeriod, ...] = Field((), max_length=4)
     currency: Currency | None = Field(
         None, description="What `price_min` and `price_max` are in; prices in others are converted. No filter by itself"
     )
     price_min: Price | None = Field(None, description="Minor units of `currency`")
     price_max: Price | None = Field(None, description="Minor units of `currency`")
     negotiable: bool | None = None
-    country: list[CountryCode] = Field([], max_length=20)
-    region: Names = []
-    city: Names = Field([], description="By name in any language", examples=[["አዲስ አበባ"]])
-    subdivision: Names = []
-    woreda: Names = []
-    postal_code: Names = []
-    language: list[LanguageTag] = Field([], max_length=10)
-    features: Annotated[list[Slug], Field(max_length=20, description="All of them")] = []
+    country: tuple[CountryCode, ...] = Field((), max_length=20)
+    region: Names = ()
+    city: Names = Field((), description="By name in any language", examples=[["አዲስ አበባ"]])
+    subdivision: Names = ()
+    woreda: Names = ()
+    postal_code: Names = ()
+    language: tuple[LanguageTag, ...] = Field((), max_length=10)
+    features: Annotated[tuple[Slug, ...], Field(max_length=20, description="All of them")] = ()
     owner_id: UUID | None = None
     near: Annotated[str, Field(max_length=60), AfterValidator(point)] | None = Field(
         None, description="`latitude,longitude`, with `radius_km`", examples=["8.99,38.79"]
@@ -94,10 +94,10 @@ class ListingSearch(PageQuery):
 
     @field_validator("facets", check_fields=False)
     @classmethod
-    def _can_count(cls, value: list[str], info: ValidationInfo) -> list[str]:
+    def _can_count(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if "price" in value and not info.data.get("currency"):
             raise ValueError("price needs `currency`")
-        return list(dict.fromkeys(value))
+        return tuple(dict.fromkeys(value))
 
     def counted(self) -> tuple[str, ...]:
         """The names of the facets asked for."""

@@ -16,12 +16,12 @@ from src.listings.models import ListingKind, PhraseKind
 Details = Any
 
 
-def object_of(**members: Any) -> ColumnElement[Any]:
-    """A JSON object in SQL, its members in this order."""
+def object_of(*last: Any, **members: Any) -> ColumnElement[Any]:
+    """A JSON object in SQL, its members in this order; the `last` one's name may be a column, too."""
     arguments: list[Any] = []
     for name, value in members.items():
         arguments += [literal_column(f"'{name}'"), value]
-    return func.json_build_object(*arguments)
+    return func.json_build_object(*arguments, *last)
 
 
 def nearness(one: Any, other: Any) -> ColumnElement[float]:

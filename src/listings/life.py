@@ -1,6 +1,7 @@
 """The life of a listing as data: only these edges exist (see `domain.md`, Listing life)."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from src.listings.errors import ListingWrongState
@@ -92,6 +93,11 @@ REVIEWED = frozenset({S.PUBLISHED, S.ON_HOLD})
 # Whatever waited for a moderator is forgotten here: the listing has left the market.
 OVER = frozenset({S.SOLD, S.RENTED, S.WITHDRAWN, S.EXPIRED})
 
+# So many days before its time runs out, the owner is told.
+WARNINGS = (7, 1)
+# What is over for so long is archived.
+ARCHIVED_AFTER = timedelta(days=90)
+
 # What happens to a listing without moving it.
 _IN_PLACE: dict[Action, frozenset[S]] = {
     Action.DELETE: frozenset(_UNSUBMITTED),
@@ -122,3 +128,25 @@ def require(listing: Listing, action: Action) -> None:
     """Raises ListingWrongState, naming the state and the action, where there is no such edge."""
     if listing.status not in sources(action):
         raise ListingWrongState(f"A listing that is {listing.status} does not take the action {action}")
+
+
+def timer_of(listing: Listing) -> datetime | None:
+    """When time alone does the next thing to a listing: has its owner warned, expires or archives it.
+
+    While its owner pauses it the clock stands still.
+    """
+    if listing.status in sources(Action.ARCHIVE):
+        return listing.moved_at + ARCHIVED_AFTER
+    if listing.status in sources(Action.EXPIRE) and listing.held_at is None and listing.expires_at is not None:
+        return listing.expires_at - timedelta(days=listing.warning_days)
+    return None
+
+
+def first_warning(now: datetime, expires_at: datetime) -> int:
+    """The first warning that is ahead, in days before the end; 0 where none is."""
+    return next((days for days in WARNINGS if now < expires_at - timedelta(days=days)), 0)
+
+
+def next_warning(given: int) -> int:
+    """The warning that follows on one; 0 where none does."""
+    return next((days for days in WARNINGS if days < given), 0)

@@ -67,15 +67,14 @@ def face_of(listing: Listing, details: Details) -> Face:
 
 
 async def follow(session: AsyncSession, *moves: Move) -> None:
-    """Open and close spells as the moves say, and add to the change feed."""
-    now = clock.now()
+    """Open and close spells as of when each listing moved, and add to the change feed."""
     entering = [(listing, move) for listing, move in moves if not _was_public(move) and _is_public(listing)]
     for listing, move in moves:
         if _was_public(move) and not _is_public(listing):
-            await _leave(session, listing, now)
-    await _enter(session, entering, now)
+            await _leave(session, listing)
+    await _enter(session, entering)
     session.add_all(
-        ListingChange(listing_id=listing.id, seen_at=now, what=_TOLD.get(type(move), move.new_status))
+        ListingChange(listing_id=listing.id, seen_at=listing.moved_at, what=_TOLD.get(type(move), move.new_status))
         for listing, move in moves
         if _was_public(move) or _is_public(listing)
     )
@@ -89,19 +88,22 @@ def _is_public(listing: Listing) -> bool:
     return listing.status in PUBLIC
 
 
-async def _enter(session: AsyncSession, moves: Sequence[Move], now: datetime) -> None:
+async def _enter(session: AsyncSession, moves: Sequence[Move]) -> None:
     returning = [listing.id for listing, move in moves if move.old_status != S.DRAFT]
     if returning:
         unseen = ListingChange.listing_id.in_(returning), ListingChange.seen_at.is_(None)
-        await session.execute(update(ListingChange).where(*unseen).values(seen_at=now))
+        moved_at = select(Listing.moved_at).where(Listing.id == ListingChange.listing_id).scalar_subquery()
+        seen = update(ListingChange).where(*unseen).values(seen_at=moved_at)
+        await session.execute(seen.execution_options(synchronize_session=False))
     opened = []
     for listing, move in moves:
         details = await session.get_one(kinds.get(listing.kind).table, listing.id)
-        opened.append(_spell(listing, face_of(listing, details), now, is_continued=move.old_status in _AWAY))
-    await _open(session, [listing for listing, _ in moves], opened, now)
+        is_continued = move.old_status in _AWAY
+        opened.append(_spell(listing, face_of(listing, details), listing.moved_at, is_continued=is_continued))
+    await _open(session, [listing for listing, _ in moves], opened)
 
 
-def _spell(listing: Listing, face: Face, now: datetime, *, is_continued: bool) -> MarketSpell:
+def _spell(listing: Listing, face: Face, started_at: datetime, *, is_continued: bool) -> MarketSpell:
     amount, currency = face.price
     return MarketSpell(
         listing_id=listing.id,
@@ -109,36 +111,36 @@ def _spell(listing: Listing, face: Face, now: datetime, *, is_continued: bool) -
         price_amount=amount,
         currency=currency,
         is_continued=is_continued,
-        started_at=now,
+        started_at=started_at,
     )
 
 
-async def _open(session: AsyncSession, listings: Iterable[Listing], opened: list[MarketSpell], now: datetime) -> None:
+async def _open(session: AsyncSession, listings: Iterable[Listing], opened: list[MarketSpell]) -> None:
     await _lock(session, {key for spell in opened for key in spell.asset_keys})
     session.add_all(opened)
     await session.flush()
-    others = await _others(session, [spell.id for spell in opened if spell.asset_keys], now)
+    others = await _others(session, [spell.id for spell in opened if spell.asset_keys])
     alarms = [_listed_twice(listing, others[listing.id]) for listing in listings if listing.id in others]
     await _raise_alarms(session, alarms)
 
 
-async def _leave(session: AsyncSession, listing: Listing, now: datetime) -> None:
-    closed = await _close(session, listing, now, left_as=listing.status)
+async def _leave(session: AsyncSession, listing: Listing) -> None:
+    closed = await _close(session, listing, listing.moved_at, left_as=listing.status)
     if listing.status == S.SOLD and closed and closed.asset_keys:
         await _lock(session, closed.asset_keys)
-        others = (await _others(session, [closed.id], now)).get(listing.id, [])
+        others = (await _others(session, [closed.id])).get(listing.id, [])
         if sold := _ids(others, is_public=False):
             alarm = AssetSoldTwice(listing_id=listing.id, owner_id=listing.owner_id, sold_lately=sold)
             await _raise_alarms(session, [alarm])
 
 
 async def _close(
-    session: AsyncSession, listing: Listing, now: datetime, left_as: str | None
+    session: AsyncSession, listing: Listing, ended_at: datetime, left_as: str | None
 ) -> Row[UUID, list[str]] | None:
     """End the open spell; its id and asset keys."""
     ended = update(MarketSpell).where(MarketSpell.listing_id == listing.id, MarketSpell.ended_at.is_(None))
     # Two processes' clocks may differ a little.
-    values = {"ended_at": func.greatest(MarketSpell.started_at, now), "left_as": left_as}
+    values = {"ended_at": func.greatest(MarketSpell.started_at, ended_at), "left_as": left_as}
     closing = ended.values(values).returning(MarketSpell.id, MarketSpell.asset_keys)
     return (await session.execute(closing.execution_options(synchronize_session=False))).one_or_none()
 
@@ -159,7 +161,7 @@ async def follow_edit(
     if after.asset_keys == before.asset_keys:
         session.add(spell)
     else:
-        await _open(session, [listing], [spell], now)
+        await _open(session, [listing], [spell])
 
 
 def _edits(
@@ -197,14 +199,14 @@ class _Other:
     is_public: bool
 
 
-async def _others(session: AsyncSession, spell_ids: list[UUID], now: datetime) -> dict[UUID, list[_Other]]:
+async def _others(session: AsyncSession, spell_ids: list[UUID]) -> dict[UUID, list[_Other]]:
     """For the listing of each spell, some others that are public as the same asset or sold it for another owner."""
     if not spell_ids:
         return {}
     mine, other = aliased(MarketSpell), aliased(MarketSpell)
     my_listing, its_listing = aliased(Listing), aliased(Listing)
     sold_by_another = and_(
-        other.left_as == S.SOLD, other.ended_at > now - LATELY, its_listing.owner_id != my_listing.owner_id
+        other.left_as == S.SOLD, other.ended_at > clock.now() - LATELY, its_listing.owner_id != my_listing.owner_id
     )
     same_asset = (
         select(other.listing_id, other.ended_at.is_(None).label("is_public"))

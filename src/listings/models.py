@@ -135,7 +135,7 @@ class Listing(Base):
         ),
         Index("uq_listings_owner_id_external_id", "owner_id", "external_id", unique=True),
         Index("ix_listings_owner_id_id", "owner_id", "id"),
-        Index("ix_listings_status_expires_at", "status", "expires_at"),
+        Index("ix_listings_timer_at", "timer_at", "id", postgresql_where=text("timer_at IS NOT NULL")),
         Index("ix_listings_newest", "kind", "published_at", "id", postgresql_where=text("is_public")),
         Index("ix_listings_newest_mixed", "published_at", "id", postgresql_where=text("is_public")),
         Index("ix_listings_price", "kind", "currency", "price_amount", "id", postgresql_where=text("is_public")),
@@ -192,8 +192,12 @@ class Listing(Base):
     status_before_suspension: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    moved_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    # The next warning that its owner gets, in days before `expires_at`, and what `life.timer_of` says.
+    warning_days: Mapped[int] = mapped_column(SmallInteger, default=0)
+    timer_at: Mapped[datetime | None]
     price_changed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     close_price_amount: Mapped[int | None] = mapped_column(BigInteger)

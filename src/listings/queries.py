@@ -54,8 +54,11 @@ def only_if(condition: ColumnElement[bool], value: Any) -> ColumnElement[Any]:
     return case((condition, value), else_=null())
 
 
-def _common(is_private: ColumnElement[bool]) -> ColumnElement[Any]:
+def _whole(wanted: list[Kind], is_private: ColumnElement[bool]) -> ColumnElement[Any]:
     return object_of(
+        # Under the name of the kind.
+        Listing.kind,
+        _details(wanted, is_private),
         id=Listing.id,
         kind=Listing.kind,
         status=Listing.status,
@@ -116,17 +119,15 @@ def _pending_change() -> ColumnElement[Any]:
 
 
 def representations(is_private: ColumnElement[bool], only: ListingKind | None = None) -> Select[Any]:
-    """Whole listings as JSON text in two parts, `body` and `details`; add conditions and order.
+    """Whole listings as JSON text, `document`, and their `version`; add conditions and order.
 
     `is_private` is where what is not public may be seen. With `only`, listings of that kind alone (its table is joined
     from the inside, so that its columns can filter).
     """
     wanted = [kind for kind in kinds.every() if only in (None, kind.name)]
     found: Any = select(
-        Listing.kind,
         Listing.version,
-        cast(_common(is_private), Text).label("body"),
-        cast(_details(wanted, is_private), Text).label("details"),
+        cast(_whole(wanted, is_private), Text).label("document"),
     ).join(User, User.id == Listing.owner_id)
     return join_details(found, wanted, is_outer=only is None)
 
@@ -202,5 +203,5 @@ async def documents(reader: Reader, ids: Sequence[UUID], only: ListingKind | Non
 
 
 def document(row: Row) -> bytes:
-    """The whole listing as JSON: the details stand under the name of their kind."""
-    return f'{row["body"][:-1]}, "{row["kind"]}" : {row["details"]}}}'.encode()
+    """The whole listing as JSON."""
+    return str(row["document"]).encode()

@@ -36,9 +36,9 @@ FavouriteKeeper = Annotated[Actor, Depends(permitted(Permission.SAVE_FAVOURITES)
 class MixedSearch(ListingSearch):
     """Search over both kinds."""
 
-    kind: list[ListingKind] = Field([], max_length=2)
+    kind: tuple[ListingKind, ...] = Field((), max_length=2)
     sort: Literal["newest", "price_asc", "price_desc", "nearest", "relevance"] | None = None
-    facets: list[Literal["kind", "purpose", "city", "price"]] = FACETS
+    facets: tuple[Literal["kind", "purpose", "city", "price"], ...] = FACETS
 
 
 class OwnListings(PageQuery):

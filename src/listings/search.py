@@ -7,7 +7,20 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, Text, false, func, literal_column, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Text,
+    false,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.sql.selectable import LateralFromClause
 from sqlalchemy.types import Double
 
 from src.core.pagination import TOTAL_CAP, capped, decode_cursor, encode_cursor
@@ -90,9 +103,15 @@ class Shape:
         return search
 
     @property
-    def is_looked_up(self) -> bool:
-        """Words and cities take a question before the search, so what is found is shown by the same statement."""
-        return "q" in self.given or "city" in self.given
+    def has_one_plan(self) -> bool:
+        """Whether the order's index is best whatever the values: no filter, but limits of the price that sorts."""
+        is_by_price = isinstance(self.catalogue.order(self.order), PriceOrder)
+        return not set(self.given) - (PRICE_LIMITS if is_by_price else set())
+
+    @property
+    def is_shown_at_once(self) -> bool:
+        """Whether one statement finds and shows: where nothing is planned anew, and where a question came before."""
+        return self.has_one_plan or "q" in self.given or "city" in self.given
 
     def without(self, names: Collection[str]) -> "Shape":
         """The same search, these parameters left out."""
@@ -169,7 +188,7 @@ async def _named(
 
 
 async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[bytes]:
-    if not shape.is_looked_up:
+    if not shape.is_shown_at_once:
         return await documents(reader, [row["id"] for row in shown], shape.catalogue.only)
     whole = map(document, shown)
     if shape.is_explained:
@@ -180,7 +199,7 @@ async def _documents(reader: Reader, shape: Shape, shown: list[Row]) -> list[byt
 # Of all parameters there are, a statement is 17 KB.
 @lru_cache(maxsize=1000)
 def _statement(shape: Shape) -> Statement:
-    """Which listings; without words, another statement shows them, whose plan does not depend on what is asked.
+    """Which listings; unless they are shown at once, another statement does, whose plan never changes.
 
     One row at least: the total is there even if the page is empty.
     """
@@ -188,17 +207,15 @@ def _statement(shape: Shape) -> Statement:
     # An order by price begins and ends at its limits.
     matching = every if isinstance(order, PriceOrder) else shape.matching()
     hits = order.first(matching, is_continued=shape.is_continued).subquery("hit")
-    if shape.is_looked_up:
-        hits = _shown(shape, hits)
     total = _counted(shape, every).subquery("counted")
-    both = select(total.c.total, *hits.c).select_from(total.outerjoin(hits, true()))
+    found: FromClause = hits
+    columns = [total.c.total, *hits.c]
+    if shape.is_shown_at_once:
+        shown = _shown(shape, hits)
+        found, columns = hits.join(shown, true()), [*columns, *shown.c]
+    both = select(*columns).select_from(total.outerjoin(found, true()))
     keys = [hits.c[f"key_{number}"] for number in range(len(order.keys))]
-    return compiled(both.order_by(*order.ways(keys)), is_selective=not _has_one_plan(shape, order))
-
-
-def _has_one_plan(shape: Shape, order: Order) -> bool:
-    """Whether the order's index is best whatever the values: no filter, but limits of the price that it sorts by."""
-    return not set(shape.given) - ({"currency", "price_min", "price_max"} if isinstance(order, PriceOrder) else set())
+    return compiled(both.order_by(*order.ways(keys)), is_selective=not shape.has_one_plan)
 
 
 def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
@@ -209,11 +226,12 @@ def _counted(shape: Shape, every: Select[Any]) -> Select[Any]:
     return select(func.count().label("total")).select_from(each)
 
 
-def _shown(shape: Shape, hits: Subquery) -> Subquery:
-    whole = representations(false(), shape.catalogue.only).join(hits, hits.c.id == Listing.id).add_columns(*hits.c)
+def _shown(shape: Shape, hits: Subquery) -> LateralFromClause:
+    """Each of the hits by itself: no plan, however wrong about their number, reads all listings for them."""
+    whole = representations(false(), shape.catalogue.only).where(Listing.id == hits.c.id).limit(1)
     if shape.is_explained:
         whole = whole.add_columns(ranking.explanation(words_query()).label("score"))
-    return whole.subquery("shown")
+    return whole.lateral("shown")
 
 
 def page_of(items: list[bytes], cursor: str | None, total: int | None = None, **more: Any) -> bytes:

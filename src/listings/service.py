@@ -61,6 +61,7 @@ async def build(session: AsyncSession, owner_id: UUID, kind: Kind, drafts: Draft
             status=ListingStatus.DRAFT,
             created_at=now,
             updated_at=now,
+            moved_at=now,
             features=[],
             hold_reasons=[],
             version=1,

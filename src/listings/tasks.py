@@ -1,9 +1,12 @@
 """What follows from what happened to listings."""
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from src.core.events import Event, on
-from src.listings import vocabulary
+from src.core.schedule import every
+from src.listings import timers, vocabulary
 from src.listings.events import (
     ListingEdited,
     ListingMoved,
@@ -30,3 +33,9 @@ async def learn_words(session: AsyncSession, event: ListingMoved | ListingEdited
 
 for _event in _MAY_BE_NEWS:
     on(_event)(learn_words)  # type: ignore[arg-type]
+
+
+@every(timedelta(minutes=1))
+async def run_timers(session: AsyncSession) -> bool:
+    """Warn owners, expire and archive, each when it is due."""
+    return await timers.run_due(session)

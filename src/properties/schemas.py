@@ -89,47 +89,47 @@ PropertyFacet = Literal[
 class PropertySearch(ListingSearch):
     """What a search for properties understands."""
 
-    property_type: list[PropertyType] = Field([], max_length=10)
-    property_sub_type: list[PropertySubType] = Field([], max_length=20)
-    bedrooms_total: list[Count] = Field([], max_length=20)
+    property_type: tuple[PropertyType, ...] = Field((), max_length=10)
+    property_sub_type: tuple[PropertySubType, ...] = Field((), max_length=20)
+    bedrooms_total: tuple[Count, ...] = Field((), max_length=20)
     bedrooms_total_min: Count | None = None
     bedrooms_total_max: Count | None = None
-    bathrooms_full: list[Count] = Field([], max_length=20)
+    bathrooms_full: tuple[Count, ...] = Field((), max_length=20)
     bathrooms_full_min: Count | None = None
     bathrooms_full_max: Count | None = None
-    bathrooms_half: list[Count] = Field([], max_length=20)
+    bathrooms_half: tuple[Count, ...] = Field((), max_length=20)
     bathrooms_half_min: Count | None = None
     bathrooms_half_max: Count | None = None
     living_area_m2_min: LivingArea | None = None
     living_area_m2_max: LivingArea | None = None
     lot_size_m2_min: LotSize | None = None
     lot_size_m2_max: LotSize | None = None
-    year_built: list[Year] = Field([], max_length=20)
+    year_built: tuple[Year, ...] = Field((), max_length=20)
     year_built_min: Year | None = None
     year_built_max: Year | None = None
-    year_renovated: list[Year] = Field([], max_length=20)
+    year_renovated: tuple[Year, ...] = Field((), max_length=20)
     year_renovated_min: Year | None = None
     year_renovated_max: Year | None = None
-    rooms_total: list[Count] = Field([], max_length=20)
+    rooms_total: tuple[Count, ...] = Field((), max_length=20)
     rooms_total_min: Count | None = None
     rooms_total_max: Count | None = None
-    stories_total: list[Count] = Field([], max_length=20)
+    stories_total: tuple[Count, ...] = Field((), max_length=20)
     stories_total_min: Count | None = None
     stories_total_max: Count | None = None
-    entry_level: list[Level] = Field([], max_length=20)
+    entry_level: tuple[Level, ...] = Field((), max_length=20)
     entry_level_min: Level | None = None
     entry_level_max: Level | None = None
-    garage_spaces: list[Count] = Field([], max_length=20)
+    garage_spaces: tuple[Count, ...] = Field((), max_length=20)
     garage_spaces_min: Count | None = None
     garage_spaces_max: Count | None = None
-    furnished: list[Furnished] = Field([], max_length=5)
-    property_condition: list[PropertyCondition] = Field([], max_length=10)
-    cooling: list[Cooling] = Field([], max_length=5)
+    furnished: tuple[Furnished, ...] = Field((), max_length=5)
+    property_condition: tuple[PropertyCondition, ...] = Field((), max_length=10)
+    cooling: tuple[Cooling, ...] = Field((), max_length=5)
     pets_allowed: bool | None = None
     availability_date_min: Day | None = None
     availability_date_max: Day | None = Field(None, description="Available by then")
-    tenure: list[Tenure] = Field([], max_length=10)
-    water_source: list[Slug] = Field([], max_length=10)
-    electric: list[Slug] = Field([], max_length=10)
+    tenure: tuple[Tenure, ...] = Field((), max_length=10)
+    water_source: tuple[Slug, ...] = Field((), max_length=10)
+    electric: tuple[Slug, ...] = Field((), max_length=10)
     sort: PropertySort | None = None
-    facets: list[PropertyFacet] = FACETS
+    facets: tuple[PropertyFacet, ...] = FACETS

@@ -128,53 +128,53 @@ VehicleFacet = Literal[
 class VehicleSearch(ListingSearch):
     """What a search for vehicles understands."""
 
-    make: Names = Field([], examples=[["Toyota"]])
-    model: Names = []
-    trim: Names = []
-    body_type: list[BodyType] = Field([], max_length=20)
-    model_year: list[Year] = Field([], max_length=20)
+    make: Names = Field((), examples=[["Toyota"]])
+    model: Names = ()
+    trim: Names = ()
+    body_type: tuple[BodyType, ...] = Field((), max_length=20)
+    model_year: tuple[Year, ...] = Field((), max_length=20)
     model_year_min: Year | None = None
     model_year_max: Year | None = None
     mileage_unit: MileageUnit = Field(MileageUnit.KM, description="The unit of `mileage_min` and `mileage_max`")
     mileage_min: Mileage | None = Field(None, description="Compared across units")
     mileage_max: Mileage | None = Field(None, description="Compared across units")
-    fuel_type: list[FuelType] = Field([], max_length=10)
-    transmission: list[Transmission] = Field([], max_length=10)
-    drive_wheel_configuration: list[DriveWheels] = Field([], max_length=10)
-    engine_displacement_cc: list[Displacement] = Field([], max_length=10)
+    fuel_type: tuple[FuelType, ...] = Field((), max_length=10)
+    transmission: tuple[Transmission, ...] = Field((), max_length=10)
+    drive_wheel_configuration: tuple[DriveWheels, ...] = Field((), max_length=10)
+    engine_displacement_cc: tuple[Displacement, ...] = Field((), max_length=10)
     engine_displacement_cc_min: Displacement | None = None
     engine_displacement_cc_max: Displacement | None = None
     engine_power_kw_min: float | None = Field(None, ge=0, le=10_000)
     engine_power_kw_max: float | None = Field(None, ge=0, le=10_000)
-    cylinders: list[Cylinders] = Field([], max_length=10)
+    cylinders: tuple[Cylinders, ...] = Field((), max_length=10)
     cylinders_min: Cylinders | None = None
     cylinders_max: Cylinders | None = None
-    number_of_doors: list[Doors] = Field([], max_length=10)
+    number_of_doors: tuple[Doors, ...] = Field((), max_length=10)
     number_of_doors_min: Doors | None = None
     number_of_doors_max: Doors | None = None
-    seating_capacity: list[Seats] = Field([], max_length=10)
+    seating_capacity: tuple[Seats, ...] = Field((), max_length=10)
     seating_capacity_min: Seats | None = None
     seating_capacity_max: Seats | None = None
-    color: Names = []
-    interior_type: list[InteriorType] = Field([], max_length=10)
-    item_condition: list[ItemCondition] = Field([], max_length=10)
-    number_of_previous_owners: list[PreviousOwners] = Field([], max_length=10)
+    color: Names = ()
+    interior_type: tuple[InteriorType, ...] = Field((), max_length=10)
+    item_condition: tuple[ItemCondition, ...] = Field((), max_length=10)
+    number_of_previous_owners: tuple[PreviousOwners, ...] = Field((), max_length=10)
     number_of_previous_owners_min: PreviousOwners | None = None
     number_of_previous_owners_max: PreviousOwners | None = None
-    accident_history: list[AccidentHistory] = Field([], max_length=10)
-    steering_position: list[SteeringPosition] = Field([], max_length=2)
+    accident_history: tuple[AccidentHistory, ...] = Field((), max_length=10)
+    steering_position: tuple[SteeringPosition, ...] = Field((), max_length=2)
     battery_kwh_min: float | None = Field(None, ge=0, le=10_000)
     battery_kwh_max: float | None = Field(None, ge=0, le=10_000)
     battery_soh_pct_min: float | None = Field(None, ge=0, le=100)
     battery_soh_pct_max: float | None = Field(None, ge=0, le=100)
-    range_km: list[RangeKm] = Field([], max_length=10)
+    range_km: tuple[RangeKm, ...] = Field((), max_length=10)
     range_km_min: RangeKm | None = None
     range_km_max: RangeKm | None = None
-    charge_ports: Annotated[list[Slug], Field(max_length=10, description="All of them")] = []
-    plate_code: Names = []
-    duty_status: list[DutyStatus] = Field([], max_length=10)
+    charge_ports: Annotated[tuple[Slug, ...], Field(max_length=10, description="All of them")] = ()
+    plate_code: Names = ()
+    duty_status: tuple[DutyStatus, ...] = Field((), max_length=10)
     sort: VehicleSort | None = None
-    facets: list[VehicleFacet] = FACETS
+    facets: tuple[VehicleFacet, ...] = FACETS
 
 
 class NameCount(Schema):

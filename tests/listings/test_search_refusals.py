@@ -151,7 +151,8 @@ def listed(app: FastAPI) -> list[tuple[str, set[str], set[str]]]:
     """Every operation that lists: its path below the prefix, the names it knows, and its sorts."""
     found = []
     for path, operations in app.openapi()["paths"].items():
-        if path.startswith("/api/v1/") and "get" in operations and "_id}" not in path:
+        answer = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        if path.startswith("/api/v1/") and "application/json" in answer and "_id}" not in path:
             known = {item["name"]: item["schema"] for item in operations["get"].get("parameters", [])}
             sorts = {sort for part in known.get("sort", {}).get("anyOf", []) for sort in part.get("enum", [])}
             found.append((re.sub(r"\{\w+\}", "Toyota", path.removeprefix("/api/v1/")), set(known), sorts))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from src.imports import service as imports
+from src.imports import landing
 from src.imports.sheet import Sheet
 from tests.factories import property_data, vehicle_data
 from tests.imports.sheets import DEMO
@@ -26,7 +26,7 @@ async def demo(storage: None) -> None:
     owner = await add_owner()
     for name in ("properties_ethiopia.csv", "vehicles_ethiopia.csv"):
         with (DEMO / name).open("rb") as opened:
-            assert [batch async for batch in imports.land(Sheet(opened, {}), owner)]
+            assert [batch async for batch in landing.land(Sheet(opened, {}), owner)]
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,8 @@ async def test_D08_words_take_no_more_statements_than_any_search(client: AsyncCl
         with count_queries() as statements:
             await client.get("/api/v1/vehicles", params={"q": q} if q else {})
         counts.append(len(statements))
-    # Which and how they are shown; or both at once; or, first, what may have been meant; and two for advice where
-    # nothing is found.
-    assert counts == [2, 1, 2, 2 + 2]
+    # Which, and how they are shown; before that, what may have been meant; and two for advice where nothing is found.
+    assert counts == [1, 1, 2, 2 + 2]
 
 
 async def test_a_withdrawn_listing_is_not_found_by_a_guess(client: AsyncClient) -> None:
