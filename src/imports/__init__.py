@@ -1,1 +1,5 @@
-"""Owns: nothing yet (what it lands belongs to listings). Emits: nothing of its own. Listens to: nothing."""
+"""Bringing in files of listings, by the command and through the API.
+
+Owns: imports, their parts, and the verdicts on their rows. Emits: import.requested, import.continued, import.finished,
+import.failed. Listens to: its own.
+"""

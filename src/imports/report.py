@@ -6,7 +6,8 @@ from collections.abc import AsyncIterable
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from src.imports.service import Outcome, Verdict
+from src.imports.landing import Verdict
+from src.imports.models import Outcome
 from src.imports.sheet import Sheet
 
 Figures = Counter[Outcome]

@@ -1,7 +1,7 @@
 """From the cells of a file to the drafts they describe, through the very models that the API validates with."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from src.core.money import exponent, minor_units
 from src.core.strict import UNSAFE_TEXT
-from src.imports.errors import ImportRefusedError, Problem, RowRefusedError
-from src.imports.records import Records
+from src.imports.errors import DefaultRefusedError, ImportRefusedError, Problem, RowRefusedError
+from src.imports.records import Record, Records
 from src.listings.kinds import Kind
 from src.listings.models import ListingKind
 from src.listings.schemas import ListingFields, Location
@@ -25,6 +25,7 @@ REQUIRED = ("external_id", "kind", "title", "purpose", "price", "currency")
 ROW = "row"
 SEPARATOR = ";"
 LONGEST_NAME = 60
+MOST_COLUMNS = 200
 
 Cells = Mapping[str, str]
 # Few enough digits for a Decimal to shift without rounding.
@@ -78,6 +79,52 @@ class Refusal:
     problems: tuple[Problem, ...]
 
 
+class Columns:
+    """What the cells of a record mean: by the names in the header, with defaults for the empty ones.
+
+    Raises:
+        DefaultRefusedError: a default is for no column.
+        ImportRefusedError: the header is not one of such a file.
+    """
+
+    def __init__(self, names: Sequence[str], defaults: Cells) -> None:
+        self.names = names
+        self.defaults = defaults
+        if strangers := sorted(set(defaults) - COLUMNS):
+            raise DefaultRefusedError(f"There is no field {strangers[0]} to give a default for")
+        if len(names) > MOST_COLUMNS:
+            raise ImportRefusedError(f"The header has more than {MOST_COLUMNS} columns")
+        if missing := [name for name in REQUIRED if name not in {*names, *defaults}]:
+            raise ImportRefusedError(f"The header lacks {', '.join(missing)}")
+        if repeated := [name for name in COLUMNS if names.count(name) > 1]:
+            raise ImportRefusedError(f"The header names {', '.join(sorted(repeated))} more than once")
+
+    def read(self, record: Record) -> Draft | Refusal:
+        """The draft that a record describes, or what is wrong with it."""
+        try:
+            return self._draft(record.line, record.cells, record.fault)
+        except RowRefusedError as refused:
+            return Refusal(record.line, refused.problems)
+
+    def _draft(self, line: int, cells: list[str], fault: str | None) -> Draft:
+        if fault is not None:
+            raise RowRefusedError([Problem(ROW, fault)])
+        values = self._values(cells)
+        form = _form(values.get("kind") or self.defaults.get("kind"))
+        if strangers := [name for name in values if not _suits(name, form)]:
+            raise RowRefusedError([Problem(name, f"does not go with kind {form.kind.name}") for name in strangers])
+        values = {name: value for name, value in self.defaults.items() if _suits(name, form)} | values
+        fields, details = form.draft(_validated(form, values))
+        return Draft(line, values["external_id"], form, fields, details)
+
+    def _values(self, cells: list[str]) -> dict[str, str]:
+        """What the row says, by column; an empty cell says nothing."""
+        named = dict(zip(self.names, cells, strict=True))
+        if unsafe := [Problem(name, _fault(cell)) for name, cell in named.items() if UNSAFE_TEXT.search(cell)]:
+            raise RowRefusedError(unsafe)
+        return {name: cell.strip() for name, cell in named.items() if name in COLUMNS and cell.strip()}
+
+
 class Sheet:
     """A CSV file of listings. Its columns are the flat field names of the API; amounts are in major units.
 
@@ -86,64 +133,36 @@ class Sheet:
     """
 
     def __init__(self, file: BinaryIO, defaults: Cells) -> None:
-        self._records = Records(file)
-        self._rows = iter(self._records)
-        self._header = self._read_header()
-        self._defaults = defaults
-        self._check(defaults)
+        self._file = Records(file)
+        self.records = iter(self._file)
+        self.columns = Columns(self._read_header(), defaults)
 
     @property
     def position(self) -> int:
         """How many bytes of the file have been dealt with."""
-        return self._records.position
+        return self._file.position
 
     @property
     def unknown_columns(self) -> list[str]:
         """The columns that are passed over."""
-        return [UNSAFE_TEXT.sub("\ufffd", name)[:LONGEST_NAME] for name in self._header if name not in COLUMNS]
+        return [name for name in self.columns.names if name not in COLUMNS]
 
     def _read_header(self) -> list[str]:
-        first = next(self._rows, None)
+        first = next(self.records, None)
         if first is None:
             raise ImportRefusedError("The file is empty: it needs a header with the names of its columns")
         if first.fault is not None:
             raise ImportRefusedError(f"The header, in line {first.line}, {first.fault}")
-        return [
-            cell.strip().lower() or f"(column {number}, without a name)" for number, cell in enumerate(first.cells, 1)
-        ]
-
-    def _check(self, defaults: Cells) -> None:
-        if strangers := sorted(set(defaults) - COLUMNS):
-            raise ImportRefusedError(f"There is no field {strangers[0]} to give a default for")
-        if missing := [name for name in REQUIRED if name not in {*self._header, *defaults}]:
-            raise ImportRefusedError(f"The header lacks {', '.join(missing)}")
-        if repeated := [name for name in COLUMNS if self._header.count(name) > 1]:
-            raise ImportRefusedError(f"The header names {', '.join(sorted(repeated))} more than once")
+        return [_name(cell, number) for number, cell in enumerate(first.cells, 1)]
 
     def __iter__(self) -> Iterator[Draft | Refusal]:
-        for record in self._rows:
-            try:
-                yield self._draft(record.line, record.cells, record.fault)
-            except RowRefusedError as refused:
-                yield Refusal(record.line, refused.problems)
+        for record in self.records:
+            yield self.columns.read(record)
 
-    def _draft(self, line: int, cells: list[str], fault: str | None) -> Draft:
-        if fault is not None:
-            raise RowRefusedError([Problem(ROW, fault)])
-        values = self._values(cells)
-        form = _form(values.get("kind") or self._defaults.get("kind"))
-        if strangers := [name for name in values if not _suits(name, form)]:
-            raise RowRefusedError([Problem(name, f"does not go with kind {form.kind.name}") for name in strangers])
-        values = {name: value for name, value in self._defaults.items() if _suits(name, form)} | values
-        fields, details = form.draft(_validated(form, values))
-        return Draft(line, values["external_id"], form, fields, details)
 
-    def _values(self, cells: list[str]) -> dict[str, str]:
-        """What the row says, by column; an empty cell says nothing."""
-        named = dict(zip(self._header, cells, strict=True))
-        if unsafe := [Problem(name, _fault(cell)) for name, cell in named.items() if UNSAFE_TEXT.search(cell)]:
-            raise RowRefusedError(unsafe)
-        return {name: cell.strip() for name, cell in named.items() if name in COLUMNS and cell.strip()}
+def _name(cell: str, number: int) -> str:
+    name = UNSAFE_TEXT.sub("\ufffd", cell.strip().lower())[:LONGEST_NAME]
+    return name or f"(column {number}, without a name)"
 
 
 def _fault(cell: str) -> str:

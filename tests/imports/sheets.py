@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from src.core import database
-from src.imports import service
-from src.imports.service import Outcome, Verdict
+from src.imports import landing
+from src.imports.landing import Verdict
+from src.imports.models import Outcome
 from src.imports.sheet import Sheet
 from src.listings.models import Listing
 
@@ -69,7 +70,7 @@ def sheet(*rows: Row) -> bytes:
 
 async def land(content: bytes, owner_id: UUID, defaults: Mapping[str, str] = {}, **options: Any) -> list[Verdict]:
     """The verdicts on a file, in the order in which they are told."""
-    batches = service.land(Sheet(io.BytesIO(content), defaults), owner_id, **options)
+    batches = landing.land(Sheet(io.BytesIO(content), defaults), owner_id, **options)
     return [verdict async for batch in batches for verdict in batch]
 
 

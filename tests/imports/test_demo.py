@@ -15,7 +15,7 @@ from src import demo
 from src.core import config, database
 from src.core.config import Settings
 from src.imports.errors import ImportRefusedError
-from src.imports.service import Outcome
+from src.imports.models import Outcome
 from src.listings.models import Listing
 from tests.exchange_rates.rates import add
 from tests.imports.sheets import DEMO, car, home, land, outcomes, sheet

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.imports.errors import ImportRefusedError
 from src.imports.records import LONGEST_RECORD, Records
 
 HEADER = b"id,title\n"
@@ -109,8 +110,8 @@ def test_a_stray_quote_in_a_bare_cell_is_text() -> None:
     assert told(HEADER + b'1,32" wheels\n')[1] == (2, ["1", '32" wheels'])
 
 
-@pytest.mark.parametrize("cell", [b"x" * 10_000_000, b'"' + b"x" * 10_000_000 + b'"', b'"' + b"x\n" * 5_000_000 + b'"'])
-def test_a_cell_of_ten_megabytes_costs_only_its_record(cell: bytes) -> None:
+@pytest.mark.parametrize("cell", [b"x" * 10_000_000, b'"' + b"x" * 10_000_000 + b'"', b'"' + b"x\n" * 200_000 + b'"'])
+def test_a_cell_that_is_far_too_long_costs_only_its_record(cell: bytes) -> None:
     found = told(HEADER + b"1," + cell + b"\n2,home\n")
     assert found[1] == (2, f"is longer than {LONGEST_RECORD // 1024} KiB")
     assert found[2:] == [(3 + cell.count(b"\n"), ["2", "home"])]
@@ -144,3 +145,37 @@ def test_a_quote_that_the_file_never_closes_costs_only_its_line(ending: bytes) -
         (1, ["id", "title"]), (2, ["q7", "Good"]), (4, ["q9", "Good too"]),
     ]  # fmt: skip
     assert [line for line, said in found if isinstance(said, str)] == [3]
+
+
+@pytest.mark.parametrize("blank", [b"", b",", b" , \t", b'"",""', b'" ","\xe1\x9a\x80"'])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("most", [1, 7, 2**20])
+def test_blank_records_are_passed_over_and_counted_as_lines(blank: bytes, end: bytes, most: int) -> None:
+    content = b"id,title" + end + (blank + end) * 5 + b'""""' + b"," + end + (blank + end) * 3 + b"2,home"
+    assert told(content, most) == [(1, ["id", "title"]), (7, ['"', ""]), (11, ["2", "home"])]
+
+
+def test_blank_lines_by_the_million_take_no_time() -> None:
+    assert told(HEADER + b"\n,\r\n" * 1_000_000 + b"2,home") == [(1, ["id", "title"]), (2_000_002, ["2", "home"])]
+
+
+def test_other_blanks_by_the_million_are_refused() -> None:
+    with pytest.raises(ImportRefusedError, match="blank rows"):
+        told(HEADER + b'" ",\n' * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [b'x","\n' * 1_000_000, (b'x","\n' * 26_000 + b'",x\n') * 20, (b'x","\n' * 26_000 + b'"x\n') * 20],
+    ids=["never closed", "closed far away", "out of order far away"],
+)
+def test_a_file_whose_every_line_is_looked_at_for_all_that_follow_is_refused(lines: bytes) -> None:
+    with pytest.raises(ImportRefusedError, match="quotes that are not closed"):
+        told(HEADER + lines)
+
+
+def test_dozens_of_quotes_that_are_never_closed_cost_only_their_lines() -> None:
+    rest = (b"2," + b"home " * 100 + b"\n") * 2500
+    found = told(HEADER + b'1,"car\n""" x\n' * 25 + rest)
+    assert [line for line, said in found if isinstance(said, str)] == list(range(2, 52))
+    assert len(found) == 1 + 50 + 2500

@@ -1,6 +1,8 @@
 import asyncio
 import csv
+import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import islice
 
 import httpx
@@ -9,9 +11,10 @@ from sqlalchemy import text, update
 
 from src.core import config, database
 from src.core.security import Role
+from src.imports import landing
 from src.imports.errors import ImportRefusedError
-from src.imports.service import Outcome
-from src.imports.sheet import REQUIRED
+from src.imports.models import Outcome
+from src.imports.sheet import REQUIRED, Sheet
 from src.listings import service as listings
 from src.users.models import User, UserStatus
 from src.vehicles import service as vehicles
@@ -355,6 +358,17 @@ async def test_two_imports_of_one_file_at_once_land_each_row_once(committed: Non
     assert len(await stored(owner.id)) == 1200
 
 
+async def test_an_owner_is_not_kept_waiting_by_a_batch(
+    committed: None, client: httpx.AsyncClient, world: World
+) -> None:
+    owner = await world.person()
+    async with database.transaction() as session:
+        await landing.land_batch(session, list(Sheet(io.BytesIO(sheet(car("1"))), {})), owner.id, is_draft=False)
+        name = {"full_name": "Another Name"}
+        answer = await client.patch("/api/v1/users/me", json=name, headers=owner.headers)
+    assert (answer.status_code, set(await stored(owner.id))) == (200, {"1"})
+
+
 async def test_a_rival_for_one_row_of_a_batch_costs_only_that_row(committed: None, world: World) -> None:
     owner = await world.person()
     async with database.transaction() as session:
@@ -379,3 +393,21 @@ async def test_what_the_database_refuses_costs_only_its_row(committed: None, wor
     assert [verdict.outcome for verdict in verdicts] == [Outcome.PUBLISHED, Outcome.FAILED, Outcome.PUBLISHED]
     assert faults(verdicts) == {3: ["row"]}
     assert set(await stored(owner.id)) == {"1", "3"}
+
+
+async def test_one_row_that_the_database_refuses_does_not_send_the_others_one_by_one(
+    committed: None, world: World, count_queries: Callable[[], AbstractContextManager[list[str]]]
+) -> None:
+    owner = await world.person()
+    rows = [car(str(number), make="Lada" if number == 77 else "Toyota") for number in range(128)]
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE vehicles ADD CONSTRAINT no_ladas CHECK (make <> 'Lada') NOT VALID"))
+    try:
+        with count_queries() as statements:
+            verdicts = await land(sheet(*rows), owner.id, is_draft=True)
+    finally:
+        async with database.transaction() as session:
+            await session.execute(text("ALTER TABLE vehicles DROP CONSTRAINT no_ladas"))
+    assert outcomes(verdicts) == {Outcome.DRAFT: 127, Outcome.FAILED: 1}
+    # One by one it would be as many as there are rows, times eight.
+    assert len(statements) < 128
