@@ -31,14 +31,33 @@ ON_SCRATCH = $(if $(filter command,$(origin DATABASE_URL)),,\
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test processes check check-code format lint types layers migrations api api-release fuzz faults bench clients \
-	migrate upgrade downgrade seed import openapi requirements clean
+.PHONY: help run dev prod test processes check check-code format lint types layers stack-lint migrations api api-release fuzz faults bench clients \
+	migrate upgrade downgrade seed import backup restore maintain openapi requirements clean
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: $(TO_RUN) ## Serve on http://127.0.0.1:8000, migrated and filled on the first run (PORT=… DATA_DIR=…)
 	@$(BIN)/key2key serve $(ARGS)
+
+WITH_DOCKER = docker compose version > /dev/null 2>&1 || { \
+	echo "This needs Docker with its compose plugin: https://docs.docker.com/engine/install. Without it there is make run." >&2; exit 1; }
+dev: ## Serve with real servers in Docker, and reload what you change (dev.yml)
+	@$(WITH_DOCKER)
+	@docker compose --file dev.yml up --build $(ARGS)
+
+# One app serves while the other is replaced; nginx, which is there from the second time on, notices. What is emitted
+# by the new ones has to find handlers: so workers and relay come before them.
+PROD = docker compose --file prod.yml
+prod: ## Start the whole system in Docker as it serves users, or replace it by this version (prod.yml)
+	@$(WITH_DOCKER)
+	@sh deploy/make_secrets.sh
+	@$(PROD) build
+	@$(PROD) up --detach --wait worker bulk-worker mail-worker slow-worker
+	@$(PROD) up --detach --wait relay
+	@$(PROD) up --detach --wait app-1
+	@$(PROD) up --detach --wait app-2
+	@$(PROD) up --detach --wait --remove-orphans $(ARGS)
 
 PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 test: $(TO_TEST) ## Run the tests in parallel (ARGS="-k refresh")
@@ -49,7 +68,7 @@ processes: $(TO_TEST) ## Run the tests that start processes, servers and migrati
 
 check: check-code test processes fuzz faults clients ## Everything that CI checks
 
-check-code: lint types layers migrations api ## Everything that CI checks without sending requests
+check-code: lint types layers stack-lint migrations api ## Everything that CI checks without sending requests
 
 format: $(TEST) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet
@@ -64,6 +83,10 @@ types: $(TO_TEST) ## Check types (mypy, strict)
 
 layers: $(TO_TEST) ## Check who imports whom (import-linter)
 	@$(BIN)/lint-imports --no-logo
+
+stack-lint: $(TEST) ## Check the Dockerfile (hadolint), dev.yml and prod.yml (Compose's schema)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet dev.yml prod.yml
 
 migrations: $(TO_TEST) ## Check that the migrations make what the models say (alembic check)
 	@rm -rf $(SCRATCH)
@@ -82,6 +105,12 @@ fuzz: $(TO_TEST) ## Send thousands of odd requests to a running server, made fro
 
 faults: $(TO_TEST) ## Take PostgreSQL away from a running server under load, three ways
 	@$(PYTEST) tests/e2e/outages.py $(ARGS)
+
+# As root they are installed, from Debian's packages; anybody else is told what is missing.
+SERVERS := rabbitmq-server redis-server nginx postgresql-15
+test-servers: $(TO_TEST) ## Run the tests on real PostgreSQL, RabbitMQ, Redis and nginx, faults included
+	@dpkg -s $(SERVERS) >/dev/null 2>&1 || test "$$(id -u)" != 0 || { apt-get update -qq && apt-get install -yqq $(SERVERS) >/dev/null; }
+	@$(PYTEST) -n 3 --dist worksteal tests/servers $(ARGS)
 
 SIZES ?= 10000 300000
 SECONDS ?= 5
@@ -117,6 +146,16 @@ seed: $(TO_RUN) ## Fill the database with the demo accounts and listings
 import: $(TO_RUN) ## Import listings: FILE=listings.csv OWNER=seller@example.com
 	@test -n "$$FILE" && test -n "$$OWNER" || { echo "Say what to import, and for whom: make import FILE=listings.csv OWNER=seller@example.com" >&2; exit 2; }
 	@$(BIN)/key2key import "$$FILE" --owner "$$OWNER" $(ARGS)
+
+backup: $(TO_RUN) ## Back the database and the files up as one archive (FILE=backup.tar)
+	@$(BIN)/key2key backup $(if $(FILE),"$$FILE") $(ARGS)
+
+restore: $(TO_RUN) ## Restore FILE=backup.tar into an empty database, and compare (ARGS="--into NAME" makes one)
+	@test -n "$$FILE" || { echo "Say what to restore: make restore FILE=backup.tar" >&2; exit 2; }
+	@$(BIN)/key2key restore "$$FILE" $(ARGS)
+
+maintain: $(TO_RUN) ## Clean up: what has expired, rows and files of nobody, statistics
+	@$(BIN)/key2key maintain
 
 openapi: $(TO_RUN) ## Write openapi.json
 	@$(BIN)/key2key openapi

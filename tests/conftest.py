@@ -8,7 +8,7 @@ import gc
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA_DIR = ROOT / ".data" / "test"
 
 # Before anything reads the settings: no variable of this machine may change what the tests see.
-for _name in ("DATABASE_URL", "REDIS_URL", "AMQP_URL", "ENVIRONMENT", "SEED_PASSWORD", "LOG_FILE"):
+for _name in ("DATABASE_URL", "REDIS_URL", "AMQP_URL", "SMTP_HOST", "ENVIRONMENT", "SEED_PASSWORD", "LOG_FILE"):
     os.environ.pop(_name, None)
 os.environ |= {
     "AUTH_SECRET_KEY": "tests only: 9f1c4be07a52d86e31",
@@ -32,7 +32,6 @@ import httpx  # noqa: E402
 import pytest  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 from filelock import FileLock  # noqa: E402
-from limits.aio.strategies import MovingWindowRateLimiter  # noqa: E402
 from redis.asyncio import Redis  # noqa: E402
 from sqlalchemy import NullPool, event, text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
@@ -83,19 +82,26 @@ def template_name() -> str:
 @pytest.fixture(scope="session")
 async def database_url(server_url: str, worker_id: str) -> AsyncIterator[str]:
     """This worker's own clone of the migrated template."""
+    async with cloned(server_url, f"k2k_test_{os.getpid()}_{worker_id}") as url:
+        yield url
+
+
+@asynccontextmanager
+async def cloned(server_url: str, name: str) -> AsyncIterator[str]:
+    """A database as the migrations leave it, until leaving; its address."""
     base = make_url(server_url).set(drivername="postgresql+asyncpg")
-    template, clone = template_name(), f"k2k_test_{os.getpid()}_{worker_id}"
     admin = create_async_engine(base, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    template = template_name()
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     # Held while cloning too: a template with a connection cannot be copied.
     with FileLock(DATA_DIR / "template.lock"):
         await make_template(admin, base, template)
         async with admin.connect() as connection:
-            await connection.execute(text(f'DROP DATABASE IF EXISTS "{clone}" WITH (FORCE)'))
-            await connection.execute(text(f'CREATE DATABASE "{clone}" TEMPLATE "{template}" STRATEGY file_copy'))
-    yield base.set(database=clone).render_as_string(hide_password=False)
+            await connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+            await connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
+    yield base.set(database=name).render_as_string(hide_password=False)
     async with admin.connect() as connection:
-        await connection.execute(text(f'DROP DATABASE "{clone}" WITH (FORCE)'))
+        await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
     await admin.dispose()
 
 
@@ -175,13 +181,13 @@ async def stand_in() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture(scope="session")
-def limiter(stand_in: Redis) -> MovingWindowRateLimiter:
+def limiter(stand_in: Redis) -> rate_limit.Limiter:
     """What counts in it."""
-    return rate_limit.limiter(stand_in)
+    return rate_limit.Limiter(stand_in)
 
 
 @pytest.fixture
-async def app(application: FastAPI, storage: None, stand_in: Redis, limiter: MovingWindowRateLimiter) -> FastAPI:
+async def app(application: FastAPI, storage: None, stand_in: Redis, limiter: rate_limit.Limiter) -> FastAPI:
     """The application with emptied stand-ins for its servers."""
     await stand_in.flushall()
     application.state.redis = stand_in

@@ -225,7 +225,7 @@ async def test_Z03_actions_take_no_fields_of_the_listing(client: AsyncClient, wo
     assert paused.status_code == 200
     after = await stored.row_of(listing["id"])
     assert {name for name in before if before[name] != after[name]} == {
-        "status", "is_public", "version", "updated_at", "hold_reasons", "held_at",
+        "status", "is_public", "version", "updated_at", "hold_reasons", "held_at", "moved_at", "timer_at",
     }  # fmt: skip
 
 
@@ -251,6 +251,26 @@ async def test_Z03_a_profile_takes_no_rights(client: AsyncClient, world: World) 
             await assert_field_refused(
                 client, person, ("POST", f"{API}/auth/register"), account | {name: value}, f"/{name}"
             )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("verify-email", {"token": "x"}),
+        ("resend-verification", {"email": "abel@example.com"}),
+        ("forgot-password", {"email": "abel@example.com"}),
+        ("reset-password", {"token": "x", "new_password": "striped-hyena-42"}),
+        ("change-password", {"current_password": "brown-hyena-41-tej", "new_password": "striped-hyena-42"}),
+    ],
+)
+async def test_Z03_what_shows_who_one_is_says_no_more(
+    client: AsyncClient, world: World, path: str, body: dict[str, str]
+) -> None:
+    person, other = await world.person(email="abel@example.com"), await world.person()
+    named = PERSONAL | {"user_id": str(other.id), "session_id": str(uuid4()), "purpose": "reset_password"}
+    async with stored.nothing_changes():
+        for name, value in named.items():
+            await assert_field_refused(client, person, ("POST", f"{API}/auth/{path}"), body | {name: value}, f"/{name}")
 
 
 # Adding a key to what everybody reads is a decision: make it here too.

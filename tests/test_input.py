@@ -96,8 +96,10 @@ def bodies(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
 def parameters(app: FastAPI) -> Iterator[tuple[str, str, set[str]]]:
     """Path, name and types of each query parameter of the operations that anybody may use."""
     for path, operations in app.openapi()["paths"].items():
-        for parameter in operations.get("get", {}).get("parameters", []):
-            if parameter["in"] == "query" and "/me/" not in path:
+        operation = operations.get("get", {})
+        is_open = {} in operation.get("security", [{}])
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query" and is_open:
                 yield path.replace("{listing_id}", ID), parameter["name"], types(parameter["schema"])
 
 
@@ -453,8 +455,8 @@ async def test_I10_injections_in_any_query_parameter_are_refused_or_taken_litera
         for payload in islice(payloads, times):
             answer = await client.get(path, params={name: payload})
             assert answer.status_code in (200, 422), (path, name, payload, answer.text)
-            # Cities really have names that begin with some punctuation, once it is folded away.
-            if answer.status_code == 200 and not path.endswith("/cities"):
+            # Cities really have names that begin with some punctuation, once it is folded away; the page is always one.
+            if answer.status_code == 200 and not path.endswith(("/cities", "/unsubscribe")):
                 assert answer.json()["items"] == [], (path, name, payload)
     still_there = await client.get("/api/v1/listings")
     assert still_there.json()["total"]["value"] == 1

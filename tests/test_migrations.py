@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -119,6 +120,44 @@ async def test_O02_what_is_public_when_spells_arrive_has_been_on_the_market_sinc
         assert [row.ended_at and row.ended_at.day for row in found] == [4, None]
         assert [row.asset_keys for row in found] == [[f"vin:{keyed_hash('asset-vin', 'JTDKB20U093123456')}"]] * 2
         assert [(row.what, row.seen_at.day, str(row.listing_id)) for row in told] == [("published", 3, ids["public"])]
+
+
+BEFORE_TIMERS = """
+    INSERT INTO users (id, full_name, email, email_key, language, role, status, is_trusted, created_at, updated_at)
+    VALUES ('{owner}', 'Hana', 'a@b.c', 'a@b.c', 'en', 'user', 'active', false, '2020-01-01', '2020-01-01');
+    INSERT INTO countries VALUES ('ET', 'Ethiopia', 'ETB', '+251');
+    INSERT INTO listings (id, kind, status, owner_id, title, purpose, price_amount, currency, country, city,
+        negotiable, features, search, completeness, version, hold_reasons, is_edited_since_review, created_at,
+        updated_at, published_at, expires_at, held_at, closed_at)
+    SELECT gen_random_uuid(), 'vehicle', status, '{owner}', title, 'sale', 300, 'ETB', 'ET', 'Adama', false, '{{}}', '',
+        0, 1, '{{}}', false, '2020-01-01', '2020-01-05', '2020-01-02', now() + left_days * interval '1 day', held_at,
+        closed_at
+    FROM (VALUES
+        ('fresh', 'published', 30, NULL::timestamptz, NULL::timestamptz), ('warned', 'published', 3, NULL, NULL),
+        ('late', 'published', -3, NULL, NULL), ('paused', 'on_hold', 30, now(), NULL),
+        ('held', 'on_hold', 30, NULL, NULL), ('sold', 'sold', 30, NULL, '2020-01-03'),
+        ('rejected', 'rejected', NULL, NULL, NULL), ('draft', 'draft', NULL, NULL, NULL)
+    ) made (title, status, left_days, held_at, closed_at);
+"""
+
+
+async def test_O02_listings_that_there_are_get_the_timers_that_are_still_ahead(empty: AsyncEngine) -> None:
+    async with empty.connect() as connection:
+        script = await connection.run_sync(lambda sync: ScriptDirectory.from_config(alembic_config(sync)))
+    await upgrade(empty, str(script.get_revision("2026_11_21_timers").down_revision))
+    async with empty.begin() as connection:
+        for statement in BEFORE_TIMERS.format(owner=uuid4()).split(";\n"):
+            if statement.strip():
+                await connection.execute(text(statement))
+    await upgrade(empty)
+    async with empty.connect() as connection:
+        rows = {row.title: row for row in await connection.execute(text("SELECT * FROM listings"))}
+    days = {title: rows[title].warning_days for title in ("fresh", "warned", "late", "held")}
+    assert days == {"fresh": 7, "warned": 1, "late": 0, "held": 7}
+    assert all(rows[title].expires_at - rows[title].timer_at == timedelta(days=days[title]) for title in days)
+    assert [(rows[title].timer_at - rows[title].moved_at).days for title in ("sold", "rejected")] == [90, 90]
+    assert [rows[title].moved_at.day for title in ("fresh", "sold", "rejected")] == [2, 3, 5]
+    assert [rows[title].timer_at for title in ("paused", "draft")] == [None, None]
 
 
 async def test_O02_a_migration_gives_up_on_a_lock_rather_than_queue_everybody_behind_it(empty: AsyncEngine) -> None:

@@ -5,11 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 
 import pytest
 
@@ -34,13 +35,19 @@ class Server:
 
 
 @contextmanager
-def serving(database_url: str, data_dir: Path, command: Sequence[str | Path] = (KEY2KEY,)) -> Iterator[Server]:
+def serving(
+    database_url: str,
+    data_dir: Path,
+    command: Sequence[str | Path] = (KEY2KEY,),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
     """`key2key serve` on a port of its own choosing, until leaving."""
     environment = os.environ | {
         "DATABASE_URL": database_url.replace("+asyncpg", ""),
         "DATA_DIR": str(data_dir),
         "PORT": "0",
         "LOG_LEVEL": "INFO",
+        **settings,
     }
     with subprocess.Popen(
         [*command, "serve"], env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
