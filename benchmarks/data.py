@@ -42,6 +42,8 @@ async def make(admin_url: str, size: int) -> str:
         await _fill(_address(admin_url, unfinished), size)
         await admin.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
     await admin.close()
+    # One of an earlier day may lack what has come since.
+    subprocess.run([KEY2KEY, "migrate"], env=environment(_address(admin_url, name)), check=True)
     return _address(admin_url, name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from urllib.parse import urlencode
 
-from benchmarks import data, samples, servers
+from benchmarks import data, events, samples, servers
 from benchmarks.load import BenchError, require_wrk
 from benchmarks.logins import logging_in
 from benchmarks.report import Line, postgres_version, table
@@ -52,13 +52,14 @@ def _lines(sizes: list[int], urls: list[str], seconds: int) -> list[Line]:
         limit = stack.enter_context(servers.limit(urls[-1], 8903, same))
         for url in urls:
             asyncio.run(servers.wait_for_quiet(url))
-        return [
+        lines = [
             *_against_limit(large, limit, urls[-1], seconds),
             *_words(large, limit, seconds),
             *_growth(small, large, sizes, urls, seconds),
             *_logins(large, urls[-1], seconds),
             *_memory(large, urls[-1], seconds),
         ]
+    return [*lines, *events.measure(urls[0], folder, seconds)]
 
 
 def _in_turn(first: Callable[[], Figures], second: Callable[[], Figures]) -> Pair:

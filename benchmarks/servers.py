@@ -59,6 +59,8 @@ def ours(url: str, port: int, folder: Path) -> Iterator[Server]:
     unlimited = {"AUTH_LOGIN_LIMIT": "1000000/minute", "AUTH_LOGIN_ADDRESS_LIMIT": "1000000/minute"}
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"LOG_FORMAT": "json", "PORT": str(port), "SEED_ENABLED": "false", "DATA_DIR": str(folder)}
+    # It handles its own events: RabbitMQ is for those of benchmarks.events.
+    settings |= {"AMQP_URL": ""}
     command = [str(KEY2KEY), "serve"]
     with _running(command, environment(url, **settings, **unlimited), port, folder / "server.log") as server:
         yield server
