@@ -95,11 +95,11 @@ def finished(request: Request, answer: Response, lifetime: Lifetime) -> Response
         Invalid: `If-None-Match` is endless.
     """
     headers = answer.headers
-    if "etag" not in headers:
-        headers["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    tag = headers.get("etag") or f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+    headers["ETag"] = tag
     headers["Cache-Control"] = _cache_control(request, getattr(request.app.state.settings.http, lifetime))
     headers["Vary"] = "Authorization"
-    if not _has(request, headers["ETag"]):
+    if not _has(request, tag):
         return answer
     return Response(status_code=304, headers={name: headers[name] for name in _REPEATED_IN_304})
 
@@ -115,6 +115,8 @@ def _cache_control(request: Request, seconds: int) -> str:
 def _has(request: Request, tag: str) -> bool:
     """Whether `If-None-Match` names the tag, weak or strong, or anything at all."""
     given = ",".join(request.headers.getlist("if-none-match"))
+    if not given:
+        return False
     if len(given) > LONGEST_IF_NONE_MATCH:
         raise invalid_field(
             "/If-None-Match", "string_too_long", f"has over {LONGEST_IF_NONE_MATCH} characters", "header"

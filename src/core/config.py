@@ -70,7 +70,7 @@ class DatabaseSettings(BaseModel):
     url: str | None = None
     read_url: str | None = Field(None, description="A replica for anonymous reads of listings; else `DATABASE_URL`.")
     pool_size: int = Field(10, ge=2, le=200)
-    read_pool_size: int = Field(10, ge=2, le=200, description="Connections for hot reads, per server.")
+    read_pool_size: int = Field(20, ge=2, le=200, description="Connections for hot reads, per server.")
     pool_timeout: float = Field(5, gt=0, description="Seconds to wait for a free connection before answering 503.")
     statement_timeout_ms: int = Field(15_000, ge=1)
     lock_timeout_ms: int = Field(5_000, ge=1)

@@ -6,7 +6,6 @@ import logging.config
 import re
 import sys
 import traceback
-from copy import copy
 from typing import Any, TextIO
 
 import orjson
@@ -66,8 +65,9 @@ def configure(settings: Settings) -> None:
 
 
 _access = logging.getLogger("access")
-_one_request = logging.makeLogRecord({"name": "access", "levelno": logging.INFO, "levelname": "INFO"})
-_one_request.is_rendered = True
+_one_request = logging.makeLogRecord(
+    {"name": "access", "levelno": logging.INFO, "levelname": "INFO", "is_rendered": True}
+)
 
 
 def access(**facts: Any) -> None:
@@ -88,8 +88,8 @@ def access(**facts: Any) -> None:
         "level": "info",
         "logger": "access",
     }
-    record = copy(_one_request)
-    record.msg = _line(_stamp(None, "info", entry))
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    record.__dict__ = {**_one_request.__dict__, "msg": _line(_stamp(None, "info", entry))}
     for handler in handlers:
         handler.handle(record)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,7 +14,7 @@ from src.core.database import new_id
 from src.core.errors import PayloadTooLarge, ProblemError, UnsupportedMediaType
 from src.core.tracing import REQUEST_ID
 
-_LENGTH = re.compile(r"[0-9]{1,15}")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
 LONGEST_LOGGED_PATH = 1000
 
 
@@ -28,7 +27,7 @@ class RequestContext:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if REQUEST_ID.fullmatch(given) else new_id().hex
         scope.setdefault("state", {})["request_id"] = request_id
         ip = client[0] if (client := scope.get("client")) else None
@@ -110,7 +109,7 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         limit = self.limits.get(scope["path"], self.limit)
-        if problem := _refusal(Headers(scope=scope), limit):
+        if problem := _refusal(dict(scope["headers"]), limit):
             return await problems.render(Request(scope), problem)(scope, receive, send)
         received = 0
 
@@ -125,10 +124,10 @@ class BodyLimit:
         return await self.app(scope, receive_limited, send)
 
 
-def _refusal(headers: Headers, limit: int) -> ProblemError | None:
-    if headers.get("content-encoding", "identity").lower() != "identity":
+def _refusal(headers: Mapping[bytes, bytes], limit: int) -> ProblemError | None:
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         return UnsupportedMediaType("Send the body without Content-Encoding")
-    length = headers.get("content-length", "0")
+    length = headers.get(b"content-length", b"0")
     if not _LENGTH.fullmatch(length) or int(length) > limit:
         return PayloadTooLarge(headers={"Connection": "close"})
     return None

@@ -4,8 +4,9 @@ A statement's parameters have names (`bindparam("city")`), so that it is made on
 writing: connections are not reset between reads, and each read is a transaction of its own.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +60,8 @@ class PoolReader:
 
     def __init__(self, once: asyncpg.Pool, anew: asyncpg.Pool, timeout: float) -> None:
         self._once, self._anew, self._timeout = once, anew, timeout
+        # A pool by itself gives a connection to whoever comes just when it is free, before those who wait for it.
+        self._turns = {pool: asyncio.Semaphore(pool.get_max_size()) for pool in (once, anew)}
 
     def usage(self) -> tuple[int, int]:
         """How many connections there may be, and how many are taken."""
@@ -68,11 +71,16 @@ class PoolReader:
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         """As `Reader` says; waits for a free connection no longer than the pool's timeout."""
         pool = self._anew if statement.is_selective else self._once
+        turn = self._turns[pool]
         # A clock is only worth starting where there is something to wait for.
-        timeout = None if pool.get_idle_size() else self._timeout
-        async with pool.acquire(timeout=timeout) as connection:
-            rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.arguments(values))
-            return rows
+        async with asyncio.timeout(self._timeout) if turn.locked() else nullcontext():
+            await turn.acquire()
+        try:
+            async with pool.acquire() as connection:
+                rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.arguments(values))
+                return rows
+        finally:
+            turn.release()
 
 
 class SessionReader:

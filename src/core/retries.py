@@ -9,7 +9,6 @@ not repeated: it would keep the client for as long again.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from random import uniform
 
 import structlog
@@ -38,18 +37,11 @@ async def answer(handle: Handle, request: Request) -> Response:
     """
     for number in range(MOST_RETRIES):
         try:
-            return await _attempt(handle, request)
+            return await handle(request)
         except DATABASE_ERRORS as exc:
             if sqlstate(exc) not in _PASSING:
                 raise
             log.warning("transaction_retried", sqlstate=sqlstate(exc), attempt=number + 1)
         # Of two that met, one should come earlier the next time.
         await asyncio.sleep(uniform(0, FIRST_PAUSE_SECONDS * 2**number))  # noqa: S311
-    return await _attempt(handle, request)
-
-
-async def _attempt(handle: Handle, request: Request) -> Response:
-    """Run it with a stack of its own for what FastAPI closes before it answers, the session above all."""
-    async with AsyncExitStack() as stack:
-        request.scope["fastapi_function_astack"] = stack
-        return await handle(request)
+    return await handle(request)

@@ -6,6 +6,7 @@ PostgreSQL error, control characters in logs. One route class covers bodies, for
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from itertools import islice
 from json import loads
 from math import isfinite
@@ -188,6 +189,7 @@ class StrictRoute(APIRoute):
         if self.lifetime:
             options["responses"] = {**(options.get("responses") or {}), **conditional.NOT_MODIFIED}
         super().__init__(path, endpoint, **options)
+        self._is_page = "next_cursor" in getattr(self.response_model, "model_fields", ())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given a `StrictRequest` whose path, query and content type are sound."""
@@ -199,9 +201,12 @@ class StrictRoute(APIRoute):
         takes_no_query = not _takes_query(self.dependant)
 
         async def answering(request: Request) -> Response:
-            # Dependencies of function scope find it there when they leave, before it is sent.
-            request.scope["answer"] = answer = await handle(request)
-            return answer
+            # Each attempt has a stack of its own for what FastAPI closes before it answers, the session above all.
+            async with AsyncExitStack() as stack:
+                request.scope["fastapi_function_astack"] = stack
+                # Dependencies of function scope find it there when they leave, before it is sent.
+                request.scope["answer"] = answer = await handle(request)
+                return answer
 
         async def strict(request: Request) -> Response:
             query = request.scope["query_string"]
@@ -227,7 +232,7 @@ class StrictRoute(APIRoute):
 
     def finished(self, request: Request, answer: Response) -> Response:
         """The answer with its address of the next page, its ETag and for whom it may be kept."""
-        if "next_cursor" in getattr(self.response_model, "model_fields", ()):
+        if self._is_page:
             links.add_next(request, answer)
         if self.lifetime and answer.status_code == 200:
             return conditional.finished(request, answer, self.lifetime)
