@@ -25,6 +25,7 @@ from src.core.database import new_id
 
 LONGEST_LINE = 998  # RFC 5322, section 2.1.1
 LONGEST_WORDS = 200  # of subjects and names; the time it takes to encode them grows with the square
+FAREWELL_SECONDS = 1.0
 
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
@@ -188,6 +189,10 @@ class _Client(aiosmtplib.SMTP):
             raise
         except (aiosmtplib.SMTPException, OSError) as exc:
             raise MailUncertain(type(exc).__name__) from None
+
+    async def quit(self, **_: Any) -> aiosmtplib.SMTPResponse:
+        """The mail is on its way, or is not: how long the server takes for its farewell changes nothing."""
+        return await super().quit(timeout=FAREWELL_SECONDS)
 
 
 def _client(config: SmtpSettings, sender: str) -> _Client:

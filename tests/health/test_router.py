@@ -141,7 +141,7 @@ async def test_O14_a_database_that_does_not_answer_is_down(monkeypatch: pytest.M
     writers: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1")
     port = silent.sockets[0].getsockname()[1]
-    async with serving(database={"url": f"postgresql://k2k@127.0.0.1:{port}/k2k"}) as client:
+    async with serving(database={"url": f"postgresql://k2k@127.0.0.1:{port}/k2k", "pool_timeout": 0.5}) as client:
         answer = await client.get("/health/ready")
     silent.close()
     await _cut(writers)
