@@ -166,7 +166,7 @@ async def _failure(handler: Handler, fact: Fact, connection: AsyncConnection | N
         async with asyncio.timeout(None if connection else HANDLER_SECONDS):
             await events.handle(handler, fact.id, fact.request_id, connection)
     except Exception as exc:
-        if connection is not None and database.is_away(exc):
+        if connection is not None and connection.invalidated:
             # The shared transaction is lost, and with it what the others did: no failure of this handler's.
             raise
         with bound_contextvars(request_id=fact.request_id, event_id=str(fact.id), handler=handler.name):

@@ -117,8 +117,10 @@ def cancelling(engine: AsyncEngine, moment: str, at: int) -> Iterator[list[int]]
             task.cancel()
 
     event.listen(engine.sync_engine, moment, strike)
-    yield times
-    event.remove(engine.sync_engine, moment, strike)
+    try:
+        yield times
+    finally:
+        event.remove(engine.sync_engine, moment, strike)
 
 
 @pytest.mark.parametrize("moment", ["before_cursor_execute", "after_cursor_execute", "begin", "commit", "checkout"])

@@ -107,8 +107,8 @@ def is_outage(exc: Exception) -> bool:
 def is_away(exc: Exception) -> bool:
     """Whether the database could not be reached at all, which is nobody's fault who asked it."""
     if isinstance(exc, DATABASE_ERRORS):
-        state = sqlstate(exc)
-        return getattr(exc, "connection_invalidated", False) or not state or state.startswith(("08", "57P", "53300"))
+        is_cut = getattr(exc, "connection_invalidated", False) or isinstance(exc, asyncpg.InternalClientError)
+        return is_cut or sqlstate(exc).startswith(("08", "57P", "53300"))
     return isinstance(exc, PoolTimeoutError | ConnectionError | socket.gaierror)
 
 

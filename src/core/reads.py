@@ -69,7 +69,7 @@ class PoolReader:
         return sum(one.get_max_size() for one in pools), sum(one.get_size() - one.get_idle_size() for one in pools)
 
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
-        """As `Reader` says; waits for a free connection no longer than the pool's timeout."""
+        """As `Reader` says; waits for its turn no longer than the pool's timeout, and as long for a new connection."""
         pool = self._anew if statement.is_selective else self._once
         turn = self._turns[pool]
         # A clock is only worth starting where there is something to wait for.

@@ -9,7 +9,7 @@ from src.core import database, reads
 from src.core.config import DatabaseSettings
 
 MANY = 1500
-ONE_CONNECTION = DatabaseSettings(read_pool_size=2)
+ONE_CONNECTION = DatabaseSettings(read_pool_size=2, pool_timeout=60)
 
 
 async def test_nobody_who_waits_is_overtaken_by_who_comes_just_when_a_connection_is_free(database_url: str) -> None:
@@ -31,10 +31,10 @@ async def test_nobody_who_waits_is_overtaken_by_who_comes_just_when_a_connection
 
 async def test_who_waits_for_too_long_is_told_and_the_connection_is_there_for_the_next(database_url: str) -> None:
     statement = reads.compiled(select(bindparam("number", 1)))
-    hasty = ONE_CONNECTION.model_copy(update={"pool_timeout": 0.05})
+    hasty = ONE_CONNECTION.model_copy(update={"pool_timeout": 1})
     async with reads.pool(database.libpq_url(database_url), hasty, {}) as reader:
         await reader.fetch(statement, {})
-        slow = asyncio.create_task(reader.fetch(reads.Statement("SELECT pg_sleep(0.5)", (), {}, False), {}))
+        slow = asyncio.create_task(reader.fetch(reads.Statement("SELECT pg_sleep(2)", (), {}, False), {}))
         await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
             await reader.fetch(statement, {})
