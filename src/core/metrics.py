@@ -51,7 +51,7 @@ TASK_SECONDS = Histogram(
     ["handler"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
-MAILS = Counter("key2key_mails_total", "Mails handed over, by how that ended", ["outcome"])
+MAILS = Counter("key2key_mails_total", "Mails, by what became of them; skipped: no longer true or wanted", ["outcome"])
 
 SAMPLE_SECONDS = 5
 UNMATCHED, OTHER = "unmatched", "other"

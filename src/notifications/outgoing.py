@@ -69,6 +69,7 @@ async def _take(session: AsyncSession, delivery_id: UUID) -> Letter | None:
         if context is not None:
             return Letter(delivery, user, context | await _link(session, user, kind))
     delivery.state = DeliveryState.SKIPPED
+    metrics.MAILS.labels("skipped").inc()
     return None
 
 

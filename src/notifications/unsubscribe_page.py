@@ -18,6 +18,7 @@ QUESTION = _PAGE.format(
 )
 
 ANSWER = _PAGE.format(
-    body="""<p>You will get no more mail of this kind. You can switch it on again in your settings.</p>
-<p lang="am">ከእንግዲህ ይህ ዓይነት ኢሜይል አይላክልዎትም። በቅንብሮችዎ ውስጥ መልሰው ማብራት ይችላሉ።</p>"""
+    body="""<p>If the link was whole, you will get no more mail of this kind. You can switch it on
+again in your settings.</p>
+<p lang="am">ሊንኩ የተሟላ ከሆነ ከእንግዲህ ይህ ዓይነት ኢሜይል አይላክልዎትም። በቅንብሮችዎ ውስጥ መልሰው ማብራት ይችላሉ።</p>"""
 )

@@ -23,7 +23,7 @@ from tests.servers import bells, machines
 from tests.servers.bells import BellPolished, BellRung
 from tests.servers.machines import Rabbit, Redis, until
 
-DELIVERY_SECONDS = 60
+DELIVERY_SECONDS = 120
 
 
 async def eventually(what: str, is_so: Callable[[], Awaitable[bool]], seconds: float = DELIVERY_SECONDS) -> None:
