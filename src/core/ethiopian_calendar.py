@@ -55,13 +55,6 @@ def ethiopian(day: date) -> EthiopianDate:
     return EthiopianDate(4 * cycles + year, month + 1, day_of_month + 1)
 
 
-def gregorian(day: EthiopianDate) -> date:
-    """The date in the Gregorian calendar."""
-    cycles, year = divmod(day.year, 4)
-    days = cycles * _FOUR_YEARS + 365 * year + 30 * (day.month - 1) + day.day - 1
-    return date.fromordinal(_YEAR_NOUGHT + days)
-
-
 def in_words(instant: datetime, language: str) -> str:
     """The instant in Addis Ababa in both calendars and on both clocks, in `en` or `am`."""
     local = instant.astimezone(ZONE)
